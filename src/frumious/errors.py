@@ -98,7 +98,9 @@ class Unreachable(UpstreamError):
 class BadStatus(UpstreamError):
     """An HTTP status that is no answer. `retry_after` is in seconds, as the server asked."""
 
-    RETRYABLE: ClassVar[frozenset[int]] = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 523, 524, 527})
+    RETRYABLE: ClassVar[frozenset[int]] = frozenset(
+        {408, 425, 429, 500, 502, 503, 504, 520, 522, 523, 524, 527}
+    )
 
     def __init__(self, url: str, status: int, retry_after: float | None = None) -> None:
         super().__init__(f"{url} answered {status}")
@@ -204,5 +206,7 @@ class LockHeld(FrumiousError):
     exit_code = 4
 
     def __init__(self, path: str, holder: str) -> None:
-        super().__init__(f"another run is at work on this mirror ({path} is held by {holder}); nothing to do here")
+        super().__init__(
+            f"another run is at work on this mirror ({path} is held by {holder}); nothing to do here"
+        )
         self.path, self.holder = path, holder

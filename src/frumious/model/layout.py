@@ -53,7 +53,7 @@ def legacy_json_keys(name: NormalizedName) -> tuple[str, str]:
 def is_safe_filename(filename: str) -> bool:
     """Say whether a distribution file name can be one segment of a path.
 
-    PyPI itself refuses only control characters, `/` and `\\`; we also refuse what a file system cannot hold.
+    PyPI itself refuses only control characters, `/` and the backslash; we also refuse what a file system cannot hold.
     """
     if filename in {"", ".", ".."} or any(c < " " or c in "/\\\x7f" for c in filename):
         return False

@@ -6,7 +6,7 @@ caller retries what `may_retry` says, since the client below has done so within 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,7 +69,9 @@ class Upstream(Protocol):
         """Return the global serial without fetching the list (a HEAD of it), None where upstream does not say."""
         ...
 
-    async def project(self, name: NormalizedName, etag: str | None, *, fresh: bool = False) -> OfferedProject | None:
+    async def project(
+        self, name: NormalizedName, etag: str | None, *, fresh: bool = False
+    ) -> OfferedProject | None:
         """Return a project's page, or None if it is still the one with this ETag.
 
         `fresh` asks caches on the way to revalidate. Raises AbsentProject on 404 and 410, BadPage, UnsupportedVersion,
@@ -85,12 +87,21 @@ class Upstream(Protocol):
         """Return the legacy JSON document (`/pypi/<name>/json`), None where there is none."""
         ...
 
-    def file(
-        self, url: str, *, size: int | None, offset: int = 0, validator: str | None = None
-    ) -> AbstractAsyncContextManager[FileBody]:
-        """Open a download; `size` is what the index says, for choosing a connection.
+    def sources(self, url: str) -> Sequence[str]:
+        """Return the addresses to try for a file, in order: a download mirror's, then `url` itself; never empty.
 
-        With `offset` and `validator` the rest is asked for (Range, If-Range).
+        The caller goes on to the next when one fails to open, breaks off for good, or holds other bytes than
+        promised; only the last failure is the file's.
+        """
+        ...
+
+    def file(
+        self, address: str, *, size: int | None, offset: int = 0, validator: str | None = None
+    ) -> AbstractAsyncContextManager[FileBody]:
+        """Open a download of exactly this address; `size` is what the index says, for choosing a connection.
+
+        With `offset` and `validator` the rest is asked for (Range, If-Range); without a validator, or if upstream
+        has not that rest, the body starts at 0. Raises BadStatus, Unreachable, RefusedAddress on entering.
         """
         ...
 

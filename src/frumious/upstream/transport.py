@@ -47,7 +47,9 @@ class Transport(Protocol):
         """Ask for the headers."""
         ...
 
-    def stream(self, url: str, headers: Mapping[str, str], *, large: bool) -> AbstractAsyncContextManager[Stream]:
+    def stream(
+        self, url: str, headers: Mapping[str, str], *, large: bool
+    ) -> AbstractAsyncContextManager[Stream]:
         """Open a response for reading block by block; `large` asks for HTTP/1.1 on a connection of its own."""
         ...
 

@@ -1,0 +1,274 @@
+"""The catalog port: use cases, never SQL or sessions. `tests/contract/catalog_contract.py` tests this page.
+
+Every method raises CatalogError. Each one is one transaction: it happened or it did not, and what it committed
+survives a power cut. Values of time are seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from frumious.model.names import NormalizedName
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    """What the catalog knows of a project."""
+
+    name: NormalizedName
+    display: str
+    serial: int | None
+    """Upstream's serial of the page that is published; None: unknown or not published."""
+    published: int | None
+    """The serial we published; None while there is no page."""
+    etag: str | None
+    body_digest: bytes | None
+    """sha256 of upstream's page; None asks for the next answer to be read whatever it says."""
+    page_digest: bytes | None
+    """Digest of what we rendered."""
+    page_modified: int
+    attempts: int
+    """Failures since the last success; 0 means nothing is owed."""
+    retry_at: int
+    stuck_serial: int | None
+    """The too old serial upstream keeps giving, and since when."""
+    stuck_since: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A file of a project whose bytes we hold and have checked."""
+
+    filename: str
+    key: str
+    sha256: str
+    size: int
+    source: str
+    """The digest under which upstream offered it (`sha256=…`), or its address where it gave none."""
+    metadata: str | None = None
+    """sha256 of the core metadata that is stored beside it."""
+    metadata_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Upstream's page of a project as it came."""
+
+    form: str
+    url: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A project whose page is staged and durable, about to be renamed into place."""
+
+    name: NormalizedName
+    display: str
+    serial: int | None
+    published: int
+    revision: Revision
+    body_digest: bytes | None
+    page_digest: bytes
+    page_modified: int
+    etag: str | None
+    due_at: int
+    listed: bool
+    """Whether the project list names it (a quarantined project is not listed, conformance 73)."""
+    hold: Sequence[HeldFile] = ()
+    """Files that are new, or changed."""
+    release: Sequence[str] = ()
+    """Names of files that the page no longer lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A project that was asked for and is as it was."""
+
+    name: NormalizedName
+    serial: int | None
+    etag: str | None
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A project that could not be brought up to date; it is owed."""
+
+    name: NormalizedName
+    display: str
+    wanted: int | None
+    """The serial that was asked for."""
+    kind: str
+    message: str
+    retry_at: int
+    stuck_serial: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Outcomes that are committed together."""
+
+    at: int
+    published: Sequence[Publication] = ()
+    checked: Sequence[Check] = ()
+    failed: Sequence[Failure] = ()
+    settles: bool = True
+    """Whether a barrier has been passed since the renames of earlier batches, so that these are settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A failing project, as the ledger has it."""
+
+    name: NormalizedName
+    display: str
+    wanted: int | None
+    kind: str
+    message: str
+    attempts: int
+    since: int
+    retry_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the mirror is: a few facts that outlive a run."""
+
+    head: int = 0
+    """Global serial of the list we published last; never falls."""
+    selection: str | None = None
+    """Fingerprint of the filters under which the list was last applied."""
+    rendering: str | None = None
+    """The settings under which pages were last rendered, as JSON."""
+    list_etag: str | None = None
+    status: str | None = None
+    """What we wrote to `status` and `todo`: other content there means somebody else ran."""
+    todo: str | None = None
+    writing_status: str | None = None
+    """What the end of a run was about to write there; either is ours."""
+    writing_todo: str | None = None
+    root_stale: bool = True
+    """The project list on disk is older than the pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A project list as last applied: selected display names and their serials (0: none), in the same order."""
+
+    names: Sequence[str]
+    serials: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run, for `status` and for people."""
+
+    command: str
+    started: int
+    finished: int
+    exit_code: int
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What the end of a run leaves behind."""
+
+    run: RunRecord
+    status: str | None = None
+    todo: str | None = None
+    selection: str | None = None
+    rendering: str | None = None
+    list_etag: str | None = None
+    applied: Applied | None = None
+    """None leaves the list as it was applied before."""
+    root_published: bool = False
+
+
+class Catalog(Protocol):
+    """The truth about a mirror."""
+
+    async def state(self) -> State:
+        """Return how far we are."""
+        ...
+
+    async def applied(self) -> Applied | None:
+        """Return the project list as last applied."""
+        ...
+
+    async def known(self, names: Sequence[NormalizedName]) -> dict[NormalizedName, ProjectRow]:
+        """Return the rows of those projects that have one."""
+        ...
+
+    async def held(
+        self, name: NormalizedName, keys: Iterable[str]
+    ) -> tuple[dict[str, HeldFile], dict[str, tuple[str, int]]]:
+        """Return the project's files by file name, and of `keys` those that anybody holds: sha256 and size."""
+        ...
+
+    async def revision(self, name: NormalizedName) -> Revision | None:
+        """Return upstream's page as it is published."""
+        ...
+
+    async def commit_batch(self, batch: Batch) -> None:
+        """Record outcomes: rows, revisions, files, journal.
+
+        The publications become *unsettled*; if the batch `settles`, those of earlier batches cease to be: their
+        pages were renamed before the barrier that this call follows (design.md §6).
+
+        Raises PathTaken if a file's key is held with other content; nothing of the batch is recorded then.
+        """
+        ...
+
+    async def unsettled(self) -> list[NormalizedName]:
+        """Return the projects whose page may not have reached its place: render them again after an unclean end."""
+        ...
+
+    async def settle(self, *, head: int, status: str | None, todo: str | None) -> None:
+        """Record that every page reached its place, the head that the next list will show (it never falls), and
+        what is about to be written to `status` and `todo`.
+        """
+        ...
+
+    async def due(self, now: int, limit: int) -> list[ProjectRow]:
+        """Return projects whose retry or re-check time has come: owed ones first, earliest first."""
+        ...
+
+    async def owed(self) -> list[Owed]:
+        """Return every failing project, by name."""
+        ...
+
+    async def forget_failures(self, names: Sequence[NormalizedName]) -> None:
+        """Strike projects off the ledger: nobody asks for them any more."""
+        ...
+
+    async def projects(self, after: str, limit: int) -> list[tuple[NormalizedName, str, int]]:
+        """Return name, display name and published serial of listed projects in name order."""
+        ...
+
+    async def names(self, after: str, limit: int) -> list[NormalizedName]:
+        """Return every published project in name order."""
+        ...
+
+    async def highest_published(self) -> int:
+        """Return the highest serial of any page; 0 if there is none."""
+        ...
+
+    async def distrust(self) -> None:
+        """Forget what we know of upstream's pages, so that each is asked for again; held files stay."""
+        ...
+
+    async def finish(self, finish: Finish) -> None:
+        """Record the end of a run."""
+        ...
+
+    async def counts(self) -> dict[str, int]:
+        """Return `projects`, `files`, `bytes`, `owed`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections and threads."""
+        ...

@@ -1,0 +1,487 @@
+"""The catalog in SQLite (WAL), through apsw: one writer thread, one reader thread, no transaction across an await.
+
+apsw carries its own current SQLite, so that features and fixes do not depend on what Python was linked with
+(docs/decisions/0001). All SQL of Frumious stands here and in `schema`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from frumious.catalog.base import (
+    Applied,
+    Batch,
+    Check,
+    Failure,
+    Finish,
+    HeldFile,
+    Owed,
+    ProjectRow,
+    Publication,
+    Revision,
+    State,
+)
+from frumious.catalog.schema import MIGRATIONS, VERSION
+from frumious.errors import CatalogBroken, CatalogError, CatalogTooNew, PathTaken
+from frumious.model.names import NormalizedName
+
+T = TypeVar("T")
+
+_ROW = (
+    "name, display, serial, published, etag, body_digest, page_digest, page_modified, attempts, retry_at,"
+    " stuck_serial, stuck_since"
+)
+_VARIABLES = 500
+"""Names per `IN (…)`; below SQLite's oldest limit."""
+BUSY_SECONDS = 10.0
+
+
+async def open_catalog(path: Path | None) -> SqliteCatalog:
+    """Open the catalog, making or migrating it as needed; None means one in memory, for tests.
+
+    Raises CatalogTooNew (the file is left untouched), CatalogBroken, CatalogError.
+    """
+    catalog = SqliteCatalog(path)
+    try:
+        await catalog.connect()
+    except BaseException:
+        await catalog.aclose()
+        raise
+    return catalog
+
+
+class SqliteCatalog:
+    """`frumious.catalog.base.Catalog` over one SQLite file."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._write_thread = ThreadPoolExecutor(1, "catalog-writer")
+        # A database in memory has one connection, hence one thread for both.
+        self._read_thread = ThreadPoolExecutor(1, "catalog-reader") if path else self._write_thread
+        self._writer: apsw.Connection | None = None
+        self._reader: apsw.Connection | None = None
+
+    # ------------------------------------------------------------- plumbing
+
+    async def connect(self) -> None:
+        """Open both connections; see `open_catalog`."""
+        self._writer = await self._in(self._write_thread, lambda: _connect(self._path))
+        self._reader = (
+            await self._in(self._read_thread, lambda: _connect_reader(self._path))
+            if self._path
+            else self._writer
+        )
+
+    async def aclose(self) -> None:
+        """Close connections and threads."""
+        for thread, connection in {self._read_thread: self._reader, self._write_thread: self._writer}.items():
+            if connection is not None:
+                await self._in(thread, connection.close)
+            thread.shutdown(wait=False)
+
+    async def _in(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        def translated() -> T:
+            try:
+                return work()
+            except apsw.Error as error:
+                raise _translate(error, self._path) from error
+
+        return await asyncio.get_running_loop().run_in_executor(thread, translated)
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        connection = _open(self._reader)
+        return await self._in(self._read_thread, lambda: work(connection))
+
+    async def _write(self, work: Callable[[apsw.Connection], None]) -> None:
+        connection = _open(self._writer)
+
+        def transaction() -> None:
+            with connection:
+                work(connection)
+
+        await self._in(self._write_thread, transaction)
+
+    # -------------------------------------------------------------- reading
+
+    async def state(self) -> State:
+        def work(db: apsw.Connection) -> State:
+            meta = dict(db.execute("SELECT key, value FROM meta"))
+            return State(
+                head=meta.get("head", 0),
+                selection=meta.get("selection"),
+                rendering=meta.get("rendering"),
+                list_etag=meta.get("list_etag"),
+                status=meta.get("status"),
+                todo=meta.get("todo"),
+                writing_status=meta.get("writing_status"),
+                writing_todo=meta.get("writing_todo"),
+                root_stale=bool(meta.get("root_stale", 1)),
+            )
+
+        return await self._read(work)
+
+    async def applied(self) -> Applied | None:
+        def work(db: apsw.Connection) -> Applied | None:
+            row = db.execute("SELECT names, serials FROM applied").fetchone()
+            if row is None:
+                return None
+            serials = array("q")
+            serials.frombytes(row[1])
+            return Applied(row[0].decode().split("\n") if serials else (), serials)
+
+        return await self._read(work)
+
+    async def known(self, names: Sequence[NormalizedName]) -> dict[NormalizedName, ProjectRow]:
+        def work(db: apsw.Connection) -> dict[NormalizedName, ProjectRow]:
+            found: dict[NormalizedName, ProjectRow] = {}
+            for i in range(0, len(names), _VARIABLES):
+                part = names[i : i + _VARIABLES]
+                sql = f"SELECT {_ROW} FROM project WHERE name IN ({_marks(part)})"  # noqa: S608 - only question marks
+                for row in db.execute(sql, tuple(part)):
+                    found[row[0]] = ProjectRow(*row)
+            return found
+
+        return await self._read(work)
+
+    async def held(
+        self, name: NormalizedName, keys: Iterable[str]
+    ) -> tuple[dict[str, HeldFile], dict[str, tuple[str, int]]]:
+        wanted = tuple(keys)
+
+        def work(db: apsw.Connection) -> tuple[dict[str, HeldFile], dict[str, tuple[str, int]]]:
+            files = {
+                row[0]: HeldFile(
+                    row[0], row[1], row[2].hex(), row[3], row[4], row[5] and row[5].hex(), row[6] or 0
+                )
+                for row in db.execute(
+                    "SELECT f.filename, o.key, o.sha256, o.size, f.source, m.sha256, m.size FROM project p"
+                    " JOIN file f ON f.project = p.id JOIN object o ON o.id = f.object"
+                    " LEFT JOIN object m ON m.id = f.metadata WHERE p.name = ? AND o.state = 'held'",
+                    (name,),
+                )
+            }
+            taken: dict[str, tuple[str, int]] = {}
+            own = {f.key for f in files.values()}
+            asked = [key for key in wanted if key not in own]
+            for i in range(0, len(asked), _VARIABLES):
+                part = asked[i : i + _VARIABLES]
+                sql = f"SELECT key, sha256, size FROM object WHERE state = 'held' AND key IN ({_marks(part)})"  # noqa: S608
+                for key, sha256, size in db.execute(sql, tuple(part)):
+                    taken[key] = (sha256.hex(), size)
+            return files, taken
+
+        return await self._read(work)
+
+    async def revision(self, name: NormalizedName) -> Revision | None:
+        def work(db: apsw.Connection) -> Revision | None:
+            row = db.execute(
+                "SELECT r.form, r.url, r.body FROM project p JOIN revision r ON r.project = p.id WHERE p.name = ?",
+                (name,),
+            ).fetchone()
+            return row and Revision(row[0], row[1], zlib.decompress(row[2]))
+
+        return await self._read(work)
+
+    async def unsettled(self) -> list[NormalizedName]:
+        return await self._read(
+            lambda db: [
+                row[0]
+                for row in db.execute(
+                    "SELECT p.name FROM unsettled u JOIN project p ON p.id = u.project ORDER BY p.name"
+                )
+            ]
+        )
+
+    async def due(self, now: int, limit: int) -> list[ProjectRow]:
+        def work(db: apsw.Connection) -> list[ProjectRow]:
+            owed = f"SELECT {_ROW} FROM project WHERE attempts > 0 AND retry_at <= ? ORDER BY name"  # noqa: S608
+            rows = [ProjectRow(*row) for row in db.execute(owed, (now,))]
+            again = (
+                f"SELECT {_ROW} FROM project INDEXED BY project_due"  # noqa: S608
+                " WHERE due_at <= ? AND attempts = 0 ORDER BY due_at LIMIT ?"
+            )
+            return rows + [ProjectRow(*row) for row in db.execute(again, (now, limit))]
+
+        return await self._read(work)
+
+    async def owed(self) -> list[Owed]:
+        return await self._read(
+            lambda db: [
+                Owed(*row)
+                for row in db.execute(
+                    "SELECT name, display, wanted, error_kind, error, attempts, failed_since, retry_at"
+                    " FROM project WHERE attempts > 0 ORDER BY name"
+                )
+            ]
+        )
+
+    async def projects(self, after: str, limit: int) -> list[tuple[NormalizedName, str, int]]:
+        return await self._read(
+            lambda db: list(
+                db.execute(
+                    "SELECT name, display, published FROM project"
+                    " WHERE name > ? AND published IS NOT NULL AND listed ORDER BY name LIMIT ?",
+                    (after, limit),
+                )
+            )
+        )
+
+    async def names(self, after: str, limit: int) -> list[NormalizedName]:
+        return await self._read(
+            lambda db: [
+                row[0]
+                for row in db.execute(
+                    "SELECT name FROM project WHERE name > ? AND published IS NOT NULL ORDER BY name LIMIT ?",
+                    (after, limit),
+                )
+            ]
+        )
+
+    async def highest_published(self) -> int:
+        return await self._read(lambda db: _one(db, "SELECT max(published) FROM project")[0] or 0)
+
+    async def counts(self) -> dict[str, int]:
+        def work(db: apsw.Connection) -> dict[str, int]:
+            projects, owed = _one(db, "SELECT count(published), count(nullif(attempts, 0)) FROM project")
+            files, size = _one(db, "SELECT count(*), coalesce(sum(size), 0) FROM object WHERE state = 'held'")
+            return {"projects": projects, "files": files, "bytes": size, "owed": owed}
+
+        return await self._read(work)
+
+    # -------------------------------------------------------------- writing
+
+    async def commit_batch(self, batch: Batch) -> None:
+        def work(db: apsw.Connection) -> None:
+            if batch.settles:
+                db.execute("DELETE FROM unsettled")
+            for publication in batch.published:
+                _publish(db, publication, batch.at)
+            for check in batch.checked:
+                _check(db, check, batch.at)
+            for failure in batch.failed:
+                _fail(db, failure, batch.at)
+            if batch.published:
+                _set(db, root_stale=1)
+
+        await self._write(work)
+
+    async def settle(self, *, head: int, status: str | None, todo: str | None) -> None:
+        def work(db: apsw.Connection) -> None:
+            db.execute("DELETE FROM unsettled")
+            _set(db, writing_status=status, writing_todo=todo)
+            db.execute(
+                "INSERT INTO meta VALUES ('head', ?1) ON CONFLICT (key) DO UPDATE SET value = max(value, ?1)",
+                (head,),
+            )
+
+        await self._write(work)
+
+    async def forget_failures(self, names: Sequence[NormalizedName]) -> None:
+        def work(db: apsw.Connection) -> None:
+            db.executemany(
+                "UPDATE project SET attempts = 0, failed_since = NULL, retry_at = 0, error_kind = NULL, error = NULL,"
+                " wanted = NULL, stuck_serial = NULL, stuck_since = NULL WHERE name = ?",
+                [(name,) for name in names],
+            )
+
+        await self._write(work)
+
+    async def distrust(self) -> None:
+        def work(db: apsw.Connection) -> None:
+            db.execute(
+                "UPDATE project SET etag = NULL, body_digest = NULL, page_digest = NULL, serial = NULL"
+            )
+            db.execute("DELETE FROM applied")
+            _set(db, list_etag=None, root_stale=1)
+
+        await self._write(work)
+
+    async def finish(self, finish: Finish) -> None:
+        def work(db: apsw.Connection) -> None:
+            run = finish.run
+            db.execute(
+                "INSERT INTO run (command, started, finished, exit_code, summary) VALUES (?, ?, ?, ?, ?)",
+                (run.command, run.started, run.finished, run.exit_code, run.summary),
+            )
+            _set(db, status=finish.status, todo=finish.todo)
+            for key in ("selection", "rendering"):
+                if (value := getattr(finish, key)) is not None:
+                    _set(db, **{key: value})
+            if finish.applied is not None:
+                _set(db, list_etag=finish.list_etag)
+                db.execute(
+                    "INSERT OR REPLACE INTO applied VALUES (0, ?, ?)",
+                    ("\n".join(finish.applied.names).encode(), array("q", finish.applied.serials).tobytes()),
+                )
+            if finish.root_published:
+                _set(db, root_stale=0)
+
+        await self._write(work)
+
+
+# ------------------------------------------------------------------ statements
+
+
+def _publish(db: apsw.Connection, p: Publication, at: int) -> None:
+    (project,) = _one(
+        db,
+        "INSERT INTO project (name, display, serial, published, listed, etag, body_digest, page_digest, page_modified,"
+        " checked_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        " ON CONFLICT (name) DO UPDATE SET display = ?2, serial = ?3, published = ?4, listed = ?5, etag = ?6,"
+        " body_digest = ?7, page_digest = ?8, page_modified = ?9, checked_at = ?10, due_at = ?11, attempts = 0,"
+        " failed_since = NULL, retry_at = 0, wanted = NULL, error_kind = NULL, error = NULL, stuck_serial = NULL,"
+        " stuck_since = NULL RETURNING id",
+        (
+            p.name, p.display, p.serial, p.published, p.listed, p.etag, p.body_digest, p.page_digest, p.page_modified,
+            at, p.due_at,
+        ),
+    )  # fmt: skip
+    db.execute(
+        "INSERT OR REPLACE INTO revision VALUES (?, ?, ?, ?, ?)",
+        (project, p.revision.form, p.revision.url, zlib.compress(p.revision.body, 1), at),
+    )
+    db.execute("INSERT OR IGNORE INTO unsettled VALUES (?)", (project,))
+    db.execute(
+        "INSERT INTO journal (name, action, serial, at) VALUES (?, 'publish', ?, ?)",
+        (p.name, p.published, at),
+    )
+    for filename in p.release:
+        db.execute("DELETE FROM file WHERE project = ? AND filename = ?", (project, filename))
+    for held in p.hold:
+        body = _hold(db, held.key, held.sha256, held.size, at)
+        metadata = (
+            None
+            if held.metadata is None
+            else _hold(db, f"{held.key}.metadata", held.metadata, held.metadata_size, at)
+        )
+        db.execute(
+            "INSERT OR REPLACE INTO file (project, filename, source, object, metadata) VALUES (?, ?, ?, ?, ?)",
+            (project, held.filename, held.source, body, metadata),
+        )
+
+
+def _hold(db: apsw.Connection, key: str, sha256: str, size: int, at: int) -> int:
+    """Record an object we hold; PathTaken if the key stands for other bytes."""
+    digest = bytes.fromhex(sha256)
+    for found, known in db.execute("SELECT id, sha256 FROM object WHERE key = ? AND state = 'held'", (key,)):
+        if known != digest:
+            raise PathTaken(f"{key} is already held with other content")
+        return int(found)
+    row = _one(
+        db,
+        "INSERT INTO object (key, sha256, size, verified_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE"
+        " SET sha256 = ?2, size = ?3, verified_at = ?4, state = 'held' RETURNING id",
+        (key, digest, size, at),
+    )
+    return int(row[0])
+
+
+def _check(db: apsw.Connection, c: Check, at: int) -> None:
+    db.execute(
+        "UPDATE project SET serial = ?, etag = ?, checked_at = ?, due_at = ?, attempts = 0, failed_since = NULL,"
+        " retry_at = 0, wanted = NULL, error_kind = NULL, error = NULL, stuck_serial = NULL, stuck_since = NULL"
+        " WHERE name = ?",
+        (c.serial, c.etag, at, c.due_at, c.name),
+    )
+
+
+def _fail(db: apsw.Connection, f: Failure, at: int) -> None:
+    db.execute(
+        "INSERT INTO project (name, display, attempts, failed_since, retry_at, wanted, error_kind, error,"
+        " stuck_serial, stuck_since) VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, iif(?8 IS NULL, NULL, ?3))"
+        " ON CONFLICT (name) DO UPDATE SET attempts = attempts + 1, failed_since = coalesce(failed_since, ?3),"
+        " retry_at = ?4, wanted = ?5, error_kind = ?6, error = ?7,"
+        " stuck_since = CASE WHEN ?8 IS NULL THEN NULL WHEN stuck_serial = ?8 THEN stuck_since ELSE ?3 END,"
+        " stuck_serial = ?8",
+        (f.name, f.display, at, f.retry_at, f.wanted, f.kind, f.message, f.stuck_serial),
+    )
+
+
+def _set(db: apsw.Connection, **values: str | int | None) -> None:
+    db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(values.items()))
+
+
+def _one(db: apsw.Connection, sql: str, values: Sequence[object] = ()) -> tuple[Any, ...]:
+    """Return the only row of a statement that always has one."""
+    row: tuple[Any, ...] | None = db.execute(sql, tuple(values)).fetchone()
+    if row is None:
+        raise CatalogError(f"no row: {sql}")
+    return row
+
+
+def _open(connection: apsw.Connection | None) -> apsw.Connection:
+    if connection is None:
+        raise ValueError("the catalog is not open")
+    return connection
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ",".join("?" * len(values))
+
+
+# ------------------------------------------------------------------ connections
+
+
+def _connect(path: Path | None) -> apsw.Connection:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    db = apsw.Connection(str(path) if path else ":memory:")
+    try:
+        # Before anything that writes: a newer catalog must be left untouched, byte for byte.
+        (version,) = _one(db, "PRAGMA user_version")
+        if version > VERSION:
+            raise CatalogTooNew(
+                f"{path} was written by a newer Frumious (schema {version}, this program knows {VERSION})",
+                hint="upgrade Frumious on this machine, or point `catalog` at another file",
+            )
+        db.set_busy_timeout(int(BUSY_SECONDS * 1000))
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(
+            "PRAGMA synchronous = FULL"
+        )  # one fsync per batch: what we say is recorded survives a power cut
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute("PRAGMA cache_size = -65536")
+        for number in range(version + 1, VERSION + 1):
+            with db:
+                db.execute(MIGRATIONS[number - 1])
+                db.execute(f"PRAGMA user_version = {number}")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _connect_reader(path: Path | None) -> apsw.Connection:
+    db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    db.set_busy_timeout(int(BUSY_SECONDS * 1000))
+    return db
+
+
+def _translate(error: apsw.Error, path: Path | None) -> CatalogError:
+    where = str(path or "the catalog in memory")
+    match error:
+        case apsw.CorruptError() | apsw.NotADBError() | apsw.FormatError():
+            return CatalogBroken(
+                f"{where} is damaged ({error})",
+                hint="move it away and run again: the tree is read again, and files that are right are not downloaded twice",
+            )
+        case apsw.BusyError() | apsw.LockedError():
+            return CatalogError(
+                f"{where} is locked by another program ({error})", hint="end that program, or wait for it"
+            )
+        case apsw.FullError():
+            return CatalogError(f"no space left to write {where}", hint="free some space and run again")
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
+            return CatalogError(
+                f"cannot open or write {where} ({error})", hint="check owner and mode of that directory"
+            )
+        case _:
+            return CatalogError(f"{where}: {type(error).__name__}: {error}")

@@ -1,0 +1,458 @@
+"""One run, from the list to `last-modified`: the order of design.md §5. Each step is a function of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from frumious.catalog.base import Applied, Check, Failure, Finish, RunRecord, State
+from frumious.errors import (
+    AbsentProject,
+    BadPage,
+    CatalogError,
+    FrumiousError,
+    NoSpace,
+    NotWritable,
+    StaleProject,
+    StorageError,
+    Unreachable,
+)
+from frumious.model import layout
+from frumious.model.names import NormalizedName
+from frumious.sync.events import (
+    Event,
+    ListRead,
+    Notice,
+    Planned,
+    ProjectMissing,
+    ProjectUnchanged,
+)
+from frumious.sync.fetch import Fetcher, Ports, Prepared, SpaceBudget
+from frumious.sync.files import read_text, todo_text, write_root, write_texts
+from frumious.sync.options import Limits, Rendering, SyncOptions
+from frumious.sync.plan import Changes, Job, Wanted, compare_lists, is_done, next_retry, without
+from frumious.sync.publish import Publisher
+from frumious.sync.summary import Summary
+
+T = TypeVar("T")
+
+CHUNK = 500
+"""Jobs whose rows are read together."""
+STALE_DELAYS = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before each further look at pages that were older than the list."""
+GENERATION = "5"
+PARTIALS_KEPT = 14 * 86400
+
+
+class Stopped(Exception):
+    """The run cannot go on; what was prepared is still published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will look at, and what its end may record."""
+
+    jobs: AsyncIterator[Job]
+    count: int
+    serial: int | None = None
+    """Upstream's global serial, read before the first page."""
+    changes: Changes | None = None
+    list_etag: str | None = None
+
+
+async def mirror(ports: Ports, options: SyncOptions, limits: Limits = Limits()) -> Summary:
+    """Bring the whole selection up to date."""
+    return await _Run(ports, options, limits, "mirror").mirror()
+
+
+async def sync(
+    ports: Ports, options: SyncOptions, names: Sequence[tuple[NormalizedName, str]], limits: Limits = Limits()
+) -> Summary:
+    """Bring just these projects up to date; `status` and `last-modified` stay."""
+    return await _Run(ports, options, limits, "sync").sync(names)
+
+
+class _Run:
+    def __init__(self, ports: Ports, options: SyncOptions, limits: Limits, command: str) -> None:
+        self._options, self._limits = options, limits
+        self.summary = Summary(command=command, started=ports.clock())
+        outside = ports.observe
+
+        def observe(event: Event) -> None:
+            self.summary.see(event)
+            outside(event)
+
+        self._ports = replace(ports, observe=observe)
+        self._unreached = 0
+        """Projects in a row that upstream did not answer for."""
+        self._absent: list[str] = []
+        """Listed projects without a page: their entries are not recorded as seen."""
+
+    # ------------------------------------------------------------- commands
+
+    async def mirror(self) -> Summary:
+        state = await self._start()
+        rendered_anew = await self._render_anew(state)
+        plan = await self._plan(state)
+        await self._work(plan.jobs, plan.count, state, whole_known=plan.changes is None)
+        await self._finish(state, plan, rendered_anew=rendered_anew)
+        return self.summary
+
+    async def sync(self, names: Sequence[tuple[NormalizedName, str]]) -> Summary:
+        state = await self._start()
+        await self._work(self._named(names), len(names), state, whole_known=True)
+        await self._finish(state, None, rendered_anew=state.rendering is None)
+        return self.summary
+
+    # ---------------------------------------------------------------- start
+
+    async def _start(self) -> State:
+        """Look after what the last run left: scratch, pages that may not have reached their place, other writers."""
+        storage, catalog = self._ports.storage, self._ports.catalog
+        generation = await read_text(storage, layout.GENERATION)
+        if generation is not None and generation.isdigit() and int(generation) > int(GENERATION):
+            raise StorageError(
+                f"`generation` says {generation}: this tree was made by a program that Frumious does not know",
+                hint="mirror into another directory, or look what wrote there",
+            )
+        await storage.clean_staging(PARTIALS_KEPT)
+        state = await catalog.state()
+        unsettled = await catalog.unsettled()
+        if unsettled:
+            self._tell(
+                f"the last run ended in the middle: {len(unsettled)} pages are put in place again", "info"
+            )
+            # The pages as they were: under the settings they were rendered with, whatever the file says now.
+            before = Rendering.loads(state.rendering) if state.rendering else self._options.rendering
+            options = replace(self._options, rendering=before)
+            await self._work(self._again(unsettled), len(unsettled), state, options=options, strict=True)
+            await catalog.settle(head=state.head, status=state.status, todo=state.todo)
+        if state.status is None and state.todo is None:
+            return state
+        status, todo = await read_text(storage, layout.STATUS), await read_text(storage, layout.TODO)
+        if status not in {state.status, state.writing_status} or todo not in {state.todo, state.writing_todo}:
+            self._tell("`status` or `todo` was changed by another program: every project is looked at again")
+            await catalog.distrust()
+            state = await catalog.state()
+        return state
+
+    async def _render_anew(self, state: State) -> bool:
+        """Render every page again from the catalog if settings have changed that decide how they look."""
+        now = self._options.rendering
+        if state.rendering is None or Rendering.loads(state.rendering) == now:
+            return True
+        names: list[NormalizedName] = []
+        async for part in self._all_names():
+            names += part
+        if names:
+            self._tell(f"settings for pages have changed: {len(names)} projects are rendered again", "info")
+            failed = len(self.summary.failed)
+            before = Rendering.loads(state.rendering)
+            await self._work(self._again(names), len(names), state, before=before)
+            return len(self.summary.failed) == failed
+        return True
+
+    async def _all_names(self) -> AsyncIterator[list[NormalizedName]]:
+        after = ""
+        while names := await self._ports.catalog.names(after, CHUNK):
+            yield names
+            after = names[-1]
+
+    # ----------------------------------------------------------------- plan
+
+    async def _plan(self, state: State) -> Plan:
+        selection = self._options.selection
+        only = selection.only
+        if only is not None and len(only) <= self._options.small_selection:
+            serial = await self._ports.upstream.serial()
+            names = [(name, name) for name in sorted(only)]
+            return Plan(self._named(names), len(names), serial)
+        fresh = state.selection == selection.fingerprint
+        before = await self._ports.catalog.applied() if fresh else None
+        offered = await self._ports.upstream.project_list(state.list_etag if before is not None else None)
+        if offered is None:
+            self._ports.observe(ListRead(len(before.names) if before else 0, None, changed=False))
+            due = await self._due(set())
+            serial = int(state.status) if state.status and state.status.isdigit() else None
+            return Plan(_each(due), len(due), serial)
+        self._ports.observe(ListRead(len(offered.projects), offered.serial, changed=True))
+        if not offered.projects and before is not None and before.names:
+            raise BadPage("upstream's project list", "it is empty and ours is not: nothing is changed")
+        changes = compare_lists(before, offered.projects, selection.keeps)
+        due = await self._due({w.name for w in changes.wanted})
+        for name in changes.vanished:
+            self._ports.observe(ProjectMissing(name, held=True))
+        return Plan(
+            self._listed(changes.wanted, due),
+            len(changes.wanted) + len(due),
+            offered.serial,
+            changes,
+            offered.etag,
+        )
+
+    async def _due(self, already: set[NormalizedName]) -> list[Job]:
+        """Return what is due for another look, beside what the list changed; strike what nobody selects any more."""
+        total = (await self._ports.catalog.counts())["projects"]
+        rows = await self._ports.catalog.due(int(self._ports.clock()), max(CHUNK, total // 50))
+        selected = [row for row in rows if self._options.selection.judge(row.name).keep]
+        dropped = [
+            row.name for row in rows if row.attempts and not self._options.selection.judge(row.name).keep
+        ]
+        if dropped:
+            await self._ports.catalog.forget_failures(dropped)
+        return [Job(row.name, row.display, row=row) for row in selected if row.name not in already]
+
+    async def _named(self, names: Sequence[tuple[NormalizedName, str]]) -> AsyncIterator[Job]:
+        for part in _chunks(names):
+            rows = await self._ports.catalog.known([name for name, _ in part])
+            for name, display in part:
+                row = rows.get(name)
+                yield Job(name, row.display if row else display, row=row, asked=True)
+
+    async def _listed(self, wanted: Sequence[Wanted], due: Sequence[Job]) -> AsyncIterator[Job]:
+        for part in _chunks(wanted):
+            rows = await self._ports.catalog.known([w.name for w in part])
+            for w in part:
+                row = rows.get(w.name)
+                if is_done(w, row):
+                    self._ports.observe(ProjectUnchanged(w.name))
+                else:
+                    yield Job(w.name, w.display, w.serial, row)
+        for job in due:
+            yield job
+
+    async def _again(self, names: Sequence[NormalizedName]) -> AsyncIterator[Job]:
+        for part in _chunks(names):
+            rows = await self._ports.catalog.known(part)
+            for name in part:
+                if (row := rows.get(name)) is not None and row.published is not None:
+                    yield Job(name, row.display, row=row, again=True)
+
+    # ----------------------------------------------------------------- work
+
+    async def _work(
+        self,
+        jobs: AsyncIterator[Job],
+        count: int,
+        state: State,
+        *,
+        options: SyncOptions | None = None,
+        before: Rendering | None = None,
+        whole_known: bool = False,
+        strict: bool = False,
+    ) -> None:
+        """Look at projects, many at a time, and publish what comes of it.
+
+        `strict` lets the first failure of any project end the run: for work that needs nobody but us.
+        """
+        if not count:
+            return
+        options = options or self._options
+        self._ports.observe(Planned(count))
+        first = count if whole_known and count <= options.small_selection else 0
+        budget = SpaceBudget(await self._ports.storage.free_bytes(), options.min_free, known_first=first)
+        fetcher = Fetcher(self._ports, options, state.head, budget)
+        publisher = Publisher(self._ports, options.rendering, before, self._limits, fetcher.settled)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(publisher.run())
+                try:
+                    # With everybody waiting for the whole plan, everybody needs a task.
+                    await self._passes(jobs, first or options.streams, fetcher, publisher, strict=strict)
+                except Stopped as reason:
+                    self.summary.stopped = str(reason)
+                await publisher.end()
+        except* FrumiousError as errors:
+            raise _first(errors) from None
+
+    async def _passes(
+        self, jobs: AsyncIterator[Job], workers: int, fetcher: Fetcher, publisher: Publisher, *, strict: bool
+    ) -> None:
+        """Look at every job; at those with a stale page again, after longer and longer waits."""
+        stale: list[Job] | None = []
+        await self._pass(jobs, workers, fetcher, publisher, stale, strict=strict)
+        for number, delay in enumerate(STALE_DELAYS, 1):
+            if not stale:
+                return
+            await self._ports.sleep(delay)
+            again, stale = stale, [] if number < len(STALE_DELAYS) else None
+            await self._pass(_each(again), workers, fetcher, publisher, stale, strict=strict)
+
+    async def _pass(
+        self,
+        jobs: AsyncIterator[Job],
+        workers: int,
+        fetcher: Fetcher,
+        publisher: Publisher,
+        stale: list[Job] | None,
+        *,
+        strict: bool,
+    ) -> None:
+        turn = asyncio.Lock()  # an async generator serves one at a time
+
+        async def work() -> None:
+            while True:
+                async with turn:
+                    job = await anext(jobs, None)
+                if job is None:
+                    return
+                await self._look_at(job, fetcher, publisher, stale, strict=strict)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(workers):
+                    group.create_task(work())
+        except* FrumiousError as errors:
+            raise _first(errors) from None
+        except* Stopped as stops:
+            raise _first(stops) from None
+
+    async def _look_at(
+        self, job: Job, fetcher: Fetcher, publisher: Publisher, stale: list[Job] | None, *, strict: bool
+    ) -> None:
+        try:
+            outcome: Prepared | Check = await fetcher.look_at(job)
+        except (NoSpace, NotWritable, CatalogError):
+            raise  # ours, and everybody's
+        except StaleProject as error:
+            if stale is not None:
+                stale.append(replace(job, tries=job.tries + 1))
+                return
+            await self._failed(job, error, publisher, stuck=error.got)
+        except AbsentProject:
+            await self._absent_project(job, publisher)
+        except FrumiousError as error:
+            if strict:
+                raise
+            self._count_unreached(error)
+            await self._failed(job, error, publisher)
+        else:
+            self._unreached = 0
+            await publisher.add(outcome)
+
+    async def _absent_project(self, job: Job, publisher: Publisher) -> None:
+        held = job.row is not None and job.row.published is not None
+        if job.asked or held:
+            self._ports.observe(ProjectMissing(job.name, held=held))
+        else:
+            self._tell(f"{job.name}: listed by upstream, but there is no page yet", "info")
+        if held:
+            # One 404 is no proof (design.md §5.5): the page stays, and the question is asked again within hours.
+            await publisher.add(
+                Check(job.name, job.row.serial if job.row else None, None, int(self._ports.clock()) + 3600)
+            )
+        elif job.row is not None:
+            await self._ports.catalog.forget_failures([job.name])
+        self._absent.append(job.display)
+
+    async def _failed(
+        self, job: Job, error: FrumiousError, publisher: Publisher, *, stuck: int | None = None
+    ) -> None:
+        attempts = (job.row.attempts if job.row else 0) + 1
+        await publisher.add(
+            Failure(
+                name=job.name,
+                display=job.display,
+                wanted=job.wanted,
+                kind=error.kind,
+                message=str(error),
+                retry_at=next_retry(self._ports.clock(), attempts),
+                stuck_serial=stuck,
+            )
+        )
+        if self._options.stop_on_error:
+            raise Stopped(f"stop-on-error: {error}")
+
+    def _count_unreached(self, error: FrumiousError) -> None:
+        self._unreached = self._unreached + 1 if isinstance(error, Unreachable) else 0
+        if self._unreached >= max(20, 2 * self._options.streams):
+            raise Stopped(f"upstream stopped answering: {error}")
+
+    # --------------------------------------------------------------- finish
+
+    async def _finish(self, state: State, plan: Plan | None, *, rendered_anew: bool) -> None:
+        """Publish the project list, then say how far we are (design.md §5.6, §6.2, §6.3)."""
+        storage, catalog, summary = self._ports.storage, self._ports.catalog, self.summary
+        owed = await catalog.owed()
+        summary.owed, summary.seconds = len(owed), self._ports.clock() - summary.started
+        whole = plan is not None and summary.stopped is None
+        upstream_serial = plan.serial if plan is not None else None
+        head = max(state.head, await catalog.highest_published(), upstream_serial or 0 if whole else 0)
+        status = str(upstream_serial) if whole and upstream_serial is not None else state.status
+        todo = todo_text(status, owed) if owed and (whole or state.todo is not None) else None
+        # Recorded before anybody can see it: should we die in between, the head never falls, and what we wrote to
+        # `status` and `todo` is not taken for somebody else's.
+        await catalog.settle(head=head, status=status, todo=todo)
+        root_published = await self._publish_root(head)
+        await write_texts(storage, self._texts(todo, whole=whole))
+        if todo is None:
+            await storage.delete([layout.TODO])
+        if status is not None and status != state.status:
+            await write_texts(storage, {layout.STATUS: status})
+        await storage.barrier()
+        summary.serial = upstream_serial
+        applied, etag = self._applied(plan) if whole else (None, None)
+        await catalog.finish(
+            Finish(
+                run=RunRecord(
+                    summary.command,
+                    int(summary.started),
+                    int(self._ports.clock()),
+                    int(summary.exit_code),
+                    summary.dumps(),
+                ),
+                status=status,
+                todo=todo,
+                selection=self._options.selection.fingerprint if whole else None,
+                rendering=self._options.rendering.dumps() if rendered_anew else None,
+                list_etag=etag,
+                applied=applied,
+                root_published=root_published,
+            )
+        )
+
+    def _applied(self, plan: Plan | None) -> tuple[Applied | None, str | None]:
+        if plan is None or plan.changes is None:
+            return None, None
+        if self._absent:
+            return without(plan.changes.applied, self._absent), None
+        return plan.changes.applied, plan.list_etag
+
+    async def _publish_root(self, head: int) -> bool:
+        state = await self._ports.catalog.state()
+        kinds = self._options.rendering.kinds
+        present = await self._ports.storage.stat([layout.root_page_key(kind) for kind in kinds])
+        if not state.root_stale and all(present):
+            return False
+        await write_root(self._ports, self._options.rendering, head)
+        return True
+
+    def _texts(self, todo: str | None, *, whole: bool) -> dict[str, str]:
+        texts = {layout.GENERATION: GENERATION}
+        if todo is not None:
+            texts[layout.TODO] = todo
+        elif whole:
+            started = datetime.fromtimestamp(self.summary.started, UTC)
+            texts[layout.LAST_MODIFIED] = f"{started:%Y%m%dT%H:%M:%S}\n"
+        return texts
+
+    def _tell(self, text: str, level: str = "warning") -> None:
+        self._ports.observe(Notice(text, level))
+
+
+async def _each(jobs: Iterable[Job]) -> AsyncIterator[Job]:
+    for job in jobs:
+        yield job
+
+
+def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found

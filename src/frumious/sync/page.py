@@ -1,0 +1,145 @@
+"""From what upstream says and what we hold to what we publish. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import InvalidVersion
+
+from frumious.catalog.base import HeldFile
+from frumious.model import layout
+from frumious.model.layout import PageKind
+from frumious.model.names import NormalizedName
+from frumious.model.project import Digest, File, PageFile, ProjectDetail, ProjectPage, ProjectStatus
+from frumious.pages import simple_html, simple_json
+from frumious.sync.options import Rendering
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A project's pages as bytes, by the key where each belongs."""
+
+    pages: Mapping[str, bytes]
+    links: Mapping[str, str]
+    """Keys that hold the same bytes as another: new key to existing key."""
+    digest: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes to write."""
+        return sum(map(len, self.pages.values()))
+
+
+def build_page(
+    detail: ProjectDetail, held: Mapping[str, HeldFile], serial: int, rendering: Rendering
+) -> ProjectPage:
+    """Return what we say of a project.
+
+    With release files, a file is listed only if it is in `held`; without, links are upstream's own. A quarantined
+    project offers nothing (PEP 792; conformance 72).
+    """
+    files: tuple[PageFile, ...] = ()
+    versions: tuple[str, ...] = ()
+    if detail.status is not ProjectStatus.QUARANTINED:
+        if rendering.release_files:
+            files = tuple(
+                _held_file(f, held[f.filename], rendering) for f in detail.files if f.filename in held
+            )
+        else:
+            files = tuple(_linked_file(f, rendering) for f in detail.files)
+        versions = detail.versions if detail.versions is not None else _versions(detail)
+    return ProjectPage(
+        name=detail.name,
+        serial=serial,
+        files=files,
+        versions=versions,
+        status=detail.status,
+        status_reason=detail.status_reason,
+    )
+
+
+def _held_file(file: File, held: HeldFile, rendering: Rendering) -> PageFile:
+    metadata: Digest | bool | None = None
+    if rendering.core_metadata:
+        if held.metadata is not None:
+            metadata = Digest("sha256", held.metadata)
+        elif file.core_metadata is not None:
+            metadata = False
+    return PageFile(
+        filename=file.filename,
+        href=layout.href(held.key, root=rendering.root_uri or "../.."),
+        digest=Digest("sha256", held.sha256),
+        size=held.size,
+        requires_python=file.requires_python,
+        upload_time=file.upload_time,
+        yanked=file.yanked,
+        core_metadata=metadata,
+        provenance=file.provenance,
+    )
+
+
+def _linked_file(file: File, rendering: Rendering) -> PageFile:
+    href = file.url
+    if rendering.root_uri is not None and (path := urlsplit(file.url).path).startswith("/packages/"):
+        href = rendering.root_uri + path
+    return PageFile(
+        filename=file.filename,
+        href=href,
+        digest=file.digest,
+        size=file.size,
+        requires_python=file.requires_python,
+        upload_time=file.upload_time,
+        yanked=file.yanked,
+        core_metadata=file.core_metadata if rendering.core_metadata else None,
+        provenance=file.provenance,
+    )
+
+
+def _versions(detail: ProjectDetail) -> tuple[str, ...]:
+    """Return the versions that file names show, where upstream does not list them; PEP 700 wants the key."""
+    found: dict[str, None] = {}
+    for file in detail.files:
+        try:
+            if file.filename.endswith(".whl"):
+                found[str(parse_wheel_filename(file.filename)[1])] = None
+            else:
+                found[str(parse_sdist_filename(file.filename)[1])] = None
+        except (InvalidWheelFilename, InvalidSdistFilename, InvalidVersion):
+            continue
+    return tuple(found)
+
+
+def render(page: ProjectPage, display: str, rendering: Rendering) -> Rendered:
+    """Return every form of a page that is to be stored."""
+    pages: dict[str, bytes] = {}
+    links: dict[str, str] = {}
+    digest = hashlib.blake2b(digest_size=16)
+    if rendering.html:
+        html = layout.page_key(page.name, PageKind.HTML, hash_index=rendering.hash_index)
+        pages[html] = simple_html.render_project_detail(page, display)
+        links[layout.page_key(page.name, PageKind.V1_HTML, hash_index=rendering.hash_index)] = html
+    if rendering.json:
+        json = layout.page_key(page.name, PageKind.V1_JSON, hash_index=rendering.hash_index)
+        pages[json] = simple_json.render_project_detail(page)
+    for body in pages.values():
+        digest.update(body)
+    return Rendered(pages, links, digest.digest())
+
+
+def stale_keys(name: NormalizedName, before: Rendering, now: Rendering) -> tuple[str, ...]:
+    """Return the keys of a project's pages that `before` stored and `now` does not."""
+
+    def keys(rendering: Rendering) -> set[str]:
+        found = {layout.page_key(name, kind, hash_index=rendering.hash_index) for kind in rendering.kinds}
+        return found | set(layout.legacy_json_keys(name)) if rendering.legacy_json else found
+
+    return tuple(sorted(keys(before) - keys(now)))

@@ -1,0 +1,166 @@
+"""Put pages in place, in batches, each behind one barrier: the order of effects of design.md §6.
+
+(1) bytes of files are already in place; pages are written in staging; (2) barrier; (3) one catalog transaction records
+the batch and names its projects as unsettled; (4) pages are renamed into place. The next batch's barrier makes the
+renames durable and its transaction settles them (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from frumious.catalog.base import Batch, Check, Failure, Publication
+from frumious.errors import PathTaken
+from frumious.model.names import NormalizedName
+from frumious.storage.base import STAGING, Item, Options
+from frumious.sync.events import ProjectFailed, ProjectPublished, ProjectUnchanged
+from frumious.sync.fetch import Ports, Prepared
+from frumious.sync.options import Limits, Rendering
+from frumious.sync.page import stale_keys
+
+Outcome = Prepared | Check | Failure
+
+
+@dataclass(slots=True)
+class _Open:
+    """A batch that is filling."""
+
+    prepared: list[Prepared] = field(default_factory=list)
+    checked: list[Check] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, outcome: Outcome) -> None:
+        match outcome:
+            case Prepared():
+                self.prepared.append(outcome)
+                self.size += outcome.rendered.size + len(outcome.publication.revision.body)
+            case Check():
+                self.checked.append(outcome)
+            case Failure():
+                self.failed.append(outcome)
+
+    def __len__(self) -> int:
+        return len(self.prepared) + len(self.checked) + len(self.failed)
+
+
+class Publisher:
+    """The one task of a run that changes pages."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        rendering: Rendering,
+        before: Rendering | None,
+        limits: Limits,
+        settled: Callable[[Publication], None],
+    ) -> None:
+        self._ports, self._rendering, self._before, self._limits = ports, rendering, before, limits
+        self._settled = settled
+        self._queue: asyncio.Queue[Outcome | None] = asyncio.Queue(2 * limits.projects)
+        self._staged = 0
+
+    async def add(self, outcome: Outcome) -> None:
+        """Hand over an outcome; waits while too many are waiting."""
+        await self._queue.put(outcome)
+
+    async def end(self) -> None:
+        """Say that no more outcomes come."""
+        await self._queue.put(None)
+
+    async def run(self) -> None:
+        """Publish batch after batch until `end`; then every page is in place and durable."""
+        loop = asyncio.get_running_loop()
+        more = True
+        while more:
+            batch = _Open()
+            first = await self._queue.get()
+            if first is None:
+                break
+            batch.add(first)
+            deadline = loop.time() + self._limits.seconds
+            while len(batch) < self._limits.projects and batch.size < self._limits.bytes:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        outcome = await self._queue.get()
+                except TimeoutError:
+                    break
+                if outcome is None:
+                    more = False
+                    break
+                batch.add(outcome)
+            await self._publish(batch)
+        await self._ports.storage.barrier()
+
+    async def _publish(self, batch: _Open) -> None:
+        storage = self._ports.storage
+        staged = await self._stage(batch.prepared)
+        await storage.barrier()
+        prepared = await self._record(batch)
+        await storage.move([pair for p in prepared for pair in staged[p.publication.name]])
+        if self._before is not None and self._before != self._rendering:
+            names = [p.publication.name for p in prepared]
+            await storage.delete([key for n in names for key in stale_keys(n, self._before, self._rendering)])
+        for p in prepared:
+            self._settled(p.publication)
+            self._ports.observe(ProjectPublished(p.publication.name, p.publication.published, p.files))
+        for check in batch.checked:
+            self._ports.observe(ProjectUnchanged(check.name))
+        for failure in batch.failed:
+            self._ports.observe(ProjectFailed(failure.name, failure.kind, failure.message))
+
+    async def _stage(self, batch: list[Prepared]) -> dict[NormalizedName, list[tuple[str, str]]]:
+        """Write every page of a batch in staging; return the renames that put them in place, by project."""
+        items: list[Item] = []
+        copies: list[tuple[str, str]] = []
+        moves: dict[NormalizedName, list[tuple[str, str]]] = {}
+        for prepared in batch:
+            options = Options(modified=prepared.publication.page_modified)
+            own = moves.setdefault(prepared.publication.name, [])
+            staged: dict[str, str] = {}
+            for key, body in (*prepared.rendered.pages.items(), *prepared.documents):
+                staged[key] = self._scratch()
+                items.append(Item(staged[key], body, options))
+            for key, existing in prepared.rendered.links.items():
+                staged[key] = self._scratch()
+                copies.append((staged[existing], staged[key]))
+            own += [(scratch, key) for key, scratch in staged.items()]
+        await self._ports.storage.write(items)
+        await self._ports.storage.copy(copies)
+        return moves
+
+    def _scratch(self) -> str:
+        self._staged += 1
+        return f"{STAGING}p{self._staged}"
+
+    async def _record(self, batch: _Open) -> list[Prepared]:
+        """Commit a batch; return what of it may be put in place.
+
+        Two projects that claim one path cannot both be right: the batch is then committed one by one, and the one
+        that comes second fails alone.
+        """
+        catalog, at = self._ports.catalog, int(self._ports.clock())
+        whole = Batch(at, [p.publication for p in batch.prepared], batch.checked, batch.failed)
+        try:
+            await catalog.commit_batch(whole)
+        except PathTaken:
+            pass
+        else:
+            return batch.prepared
+        good: list[Prepared] = []
+        for prepared in batch.prepared:
+            publication = prepared.publication
+            try:
+                await catalog.commit_batch(Batch(at, [publication], settles=False))
+            except PathTaken as error:
+                batch.failed.append(
+                    Failure(
+                        publication.name, publication.display, publication.serial, error.kind, str(error), at
+                    )
+                )
+            else:
+                good.append(prepared)
+        await catalog.commit_batch(Batch(at, (), batch.checked, batch.failed, settles=False))
+        return good

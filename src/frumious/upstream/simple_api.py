@@ -1,0 +1,378 @@
+"""The Upstream port over HTTP: the Simple API as JSON or HTML, with the legacy JSON where HTML says too little.
+
+Which dialect upstream speaks is what each answer's Content-Type says; nothing is configured or remembered, except
+that an upstream has no legacy JSON. Retrying and politeness are the transport's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from frumious.errors import AbsentProject, BadPage, BadStatus, Unreachable, UpstreamError
+from frumious.model.names import NormalizedName
+from frumious.model.project import Digest, File, ProjectDetail
+from frumious.pages import formats, legacy_json, simple_html, simple_json
+from frumious.upstream.base import FileBody, OfferedList, OfferedProject
+from frumious.upstream.transport import Answer, Stream, Transport
+
+LIST_MAX = 512 * 2**20
+"""Longest project list we read. PyPI's, with serials, is 60 MB."""
+DETAIL_MAX = 64 * 2**20
+"""Longest project page or legacy document we read. 12,000 files make 7 MB of JSON."""
+LARGE = 4 * 2**20
+"""Files above this size get a connection of their own (design.md §5, Politeness)."""
+API_MINOR = 4
+"""The newest minor version of the Simple API that we know in full."""
+
+# A plain HTML index would otherwise be asked once for every one of 900 thousand projects.
+_LEGACY_TRIES = 3
+_ETAG = re.compile(r'(W/)?"[^"]*"\Z')
+_CONTENT_RANGE = re.compile(r"\s*bytes\s+(\d+)-\d+/(\d+|\*)\s*\Z", re.IGNORECASE)
+_CHECK_MASTER = "check `master`: it is the address that `/simple/` is appended to"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to ask one upstream."""
+
+    download_mirror: str | None = None
+    """Base address that is asked for each file first; the path of the file's URL is appended."""
+    no_fallback: bool = False
+    """With `download_mirror`: never ask the original address."""
+    facts_from_legacy: bool = True
+    """Ask the legacy JSON for sizes and upload times that an HTML page lacks."""
+
+
+class SimpleApiUpstream:
+    """An index that speaks the Simple API, at `master` + `/simple/`.
+
+    `on_notice` gets what an operator should know but no call fails for, each sentence once.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        master: str,
+        options: Options = Options(),
+        *,
+        on_notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._transport = transport
+        self._master = master.rstrip("/")
+        self._options = options
+        self._on_notice = on_notice
+        self._noticed: set[str] = set()
+        self._legacy = _LegacyFacts()
+
+    async def project_list(self, etag: str | None) -> OfferedList | None:
+        url = f"{self._master}/simple/"
+        answer = await self._transport.get(url, _page_headers(etag), max_bytes=LIST_MAX)
+        if _is_unchanged(answer, etag):
+            return None
+        if answer.status != 200:
+            error = _bad_status(answer)
+            error.hint = _CHECK_MASTER if answer.status in {404, 410} else None
+            raise error
+        reader = simple_json if _form(answer) == "json" else simple_html
+        listed = reader.parse_project_list(answer.body, answer.url)
+        if listed.problems:
+            self._notice(
+                f"{answer.url}: {len(listed.problems)} entries left out, first: {listed.problems[0]}"
+            )
+        serial = _header_serial(answer)
+        return OfferedList(
+            tuple(listed.projects), listed.serial if serial is None else serial, _etag(answer.headers)
+        )
+
+    async def serial(self) -> int | None:
+        answer = await self._transport.head(f"{self._master}/simple/", _page_headers(None))
+        return _header_serial(answer) if answer.status == 200 else None
+
+    async def project(
+        self, name: NormalizedName, etag: str | None, *, fresh: bool = False
+    ) -> OfferedProject | None:
+        url = f"{self._master}/simple/{name}/"
+        answer = await self._transport.get(url, _page_headers(etag, fresh=fresh), max_bytes=DETAIL_MAX)
+        if answer.status in {404, 410}:
+            raise AbsentProject(name)
+        if _is_unchanged(answer, etag):
+            return None
+        if answer.status != 200:
+            raise _bad_status(answer)
+        form = _form(answer)
+        said = self.read(name, answer.body, form, answer.url)
+        self._notice_newer(said.api_version)
+        detail = await self._completed(said, form, _header_serial(answer))
+        if detail == said:
+            return OfferedProject(said, answer.body, form, answer.url, _etag(answer.headers))
+        # Something came from elsewhere (a header, the legacy JSON): keep a page that says it too, so that `read`
+        # needs no second request.
+        return OfferedProject(detail, encode_detail(detail), "json", answer.url, _etag(answer.headers))
+
+    def read(self, name: NormalizedName, body: bytes, form: str, url: str) -> ProjectDetail:
+        if form == "json":
+            return simple_json.parse_project_detail(body, url=url, name=name)
+        if form == "html":
+            return simple_html.parse_project_detail(body, url=url, name=name)
+        raise ValueError(f"no such form of a page: {form!r}")
+
+    async def legacy_document(self, name: NormalizedName) -> bytes | None:
+        answer = await self._legacy_answer(name)
+        return None if answer is None else answer.body
+
+    def sources(self, url: str) -> Sequence[str]:
+        mirror = self._options.download_mirror
+        if mirror is None:
+            return (url,)
+        mirrored = mirror.rstrip("/") + urlsplit(url).path
+        return (mirrored,) if self._options.no_fallback or mirrored == url else (mirrored, url)
+
+    @asynccontextmanager
+    async def file(
+        self, address: str, *, size: int | None, offset: int = 0, validator: str | None = None
+    ) -> AsyncIterator[FileBody]:
+        large = (size is None or size > LARGE) and not address.endswith(".metadata")
+        whole = {"accept-encoding": "identity"}
+        rest = {**whole, "range": f"bytes={offset}-", "if-range": validator or ""}
+        asks_rest = offset > 0 and validator is not None
+        async with AsyncExitStack() as opened:
+            stream = await opened.enter_async_context(
+                self._transport.stream(address, rest if asks_rest else whole, large=large)
+            )
+            if stream.status == 416 and asks_rest:
+                # Upstream has less than we hold: what we hold is of no use.
+                await opened.aclose()
+                asks_rest = False
+                stream = await opened.enter_async_context(self._transport.stream(address, whole, large=large))
+            if stream.status not in {200, 206}:
+                raise _bad_status(stream)
+            yield FileBody(
+                chunks=stream.chunks,
+                offset=_start(stream, offset if asks_rest else 0),
+                validator=_validator(stream.headers),
+                modified=_last_modified(stream.headers),
+                url=stream.url,
+            )
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def _completed(
+        self, said: ProjectDetail, form: Literal["json", "html"], header: int | None
+    ) -> ProjectDetail:
+        """Add what the page itself did not say: the header's serial, the legacy JSON's facts."""
+        detail = said if header is None else msgspec.structs.replace(said, serial=header)
+        if form == "json" or not self._options.facts_from_legacy:
+            return detail
+        if self._legacy.is_absent or all(map(_is_complete, detail.files)):
+            return detail
+        facts = await self._facts(said.name)
+        files = tuple(_with_facts(file, facts.get(file.filename)) for file in detail.files)
+        return msgspec.structs.replace(detail, files=files)
+
+    async def _facts(self, name: NormalizedName) -> Mapping[str, legacy_json.ReleaseFacts]:
+        try:
+            answer = await self._legacy_answer(name)
+            facts = None if answer is None else legacy_json.parse_release_facts(answer.body, answer.url)
+        except UpstreamError as error:
+            # Facts that were there yesterday must not vanish from our page because of one bad moment.
+            if self._legacy.has_answered and error.may_retry:
+                raise
+            facts = None
+        self._legacy.learn(answered=facts is not None)
+        if self._legacy.is_absent:
+            self._notice(
+                f"{self._master} has HTML pages and no legacy JSON: sizes and upload times stay unknown there"
+            )
+        return {} if facts is None else facts
+
+    async def _legacy_answer(self, name: NormalizedName) -> Answer | None:
+        url = f"{self._master}/pypi/{name}/json"
+        answer = await self._transport.get(url, {"accept": "application/json"}, max_bytes=DETAIL_MAX)
+        if answer.status in {404, 410}:
+            return None
+        if answer.status != 200:
+            raise _bad_status(answer)
+        return answer
+
+    def _notice_newer(self, version: str) -> None:
+        minor = version.partition(".")[2]
+        if minor.isdecimal() and int(minor) > API_MINOR:
+            self._notice(
+                f"{self._master} speaks Simple API {version}; what is newer than 1.{API_MINOR} is ignored"
+            )
+
+    def _notice(self, sentence: str) -> None:
+        if sentence not in self._noticed:
+            self._noticed.add(sentence)
+            self._on_notice(sentence)
+
+
+class _LegacyFacts:
+    """Whether upstream has legacy JSON at all, learned from its answers."""
+
+    def __init__(self) -> None:
+        self.has_answered = False
+        self._failures = 0
+
+    @property
+    def is_absent(self) -> bool:
+        return not self.has_answered and self._failures >= _LEGACY_TRIES
+
+    def learn(self, *, answered: bool) -> None:
+        self.has_answered = self.has_answered or answered
+        self._failures += not answered
+
+
+def encode_detail(detail: ProjectDetail) -> bytes:
+    """Return a JSON page that reads as exactly this detail, but for `problems`; deterministic.
+
+    Unlike a page that we publish it keeps upstream's URLs and leaves open what upstream left open.
+    """
+    page: dict[str, Any] = {
+        "meta": {"api-version": detail.api_version},
+        "name": detail.name,
+        "files": [_encode_file(file) for file in detail.files],
+    }
+    if detail.serial is not None:
+        page["meta"]["_last-serial"] = detail.serial
+    if detail.versions is not None:
+        page["versions"] = detail.versions
+    if detail.status is not None:
+        page["project-status"] = {"status": detail.status.value}
+        if detail.status_reason is not None:
+            page["project-status"]["reason"] = detail.status_reason
+    return msgspec.json.encode(page, order="sorted")
+
+
+def _encode_file(file: File) -> dict[str, Any]:
+    entry = {
+        "filename": file.filename,
+        "url": file.url,
+        "hashes": _hashes(file.digest),
+        "size": file.size,
+        "requires-python": file.requires_python,
+        "upload-time": file.upload_time,
+        "yanked": None if file.yanked is None else file.yanked or True,
+        "core-metadata": _hashes(file.core_metadata)
+        if isinstance(file.core_metadata, Digest)
+        else file.core_metadata,
+        "provenance": file.provenance,
+    }
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def _hashes(digest: Digest | None) -> dict[str, str]:
+    return {} if digest is None else {digest.algorithm: digest.hex}
+
+
+def _is_complete(file: File) -> bool:
+    return file.size is not None and file.upload_time is not None
+
+
+def _with_facts(file: File, facts: legacy_json.ReleaseFacts | None) -> File:
+    """Add what the page lacks, unless the legacy JSON means other bytes (a cache may be older than the page)."""
+    if facts is None or not _is_same_content(file.digest, facts):
+        return file
+    digest = file.digest
+    if facts.sha256 is not None and (digest is None or digest.algorithm == "md5"):
+        digest = Digest("sha256", facts.sha256)
+    return msgspec.structs.replace(
+        file,
+        digest=digest,
+        size=facts.size if file.size is None else file.size,
+        upload_time=facts.upload_time if file.upload_time is None else file.upload_time,
+    )
+
+
+def _is_same_content(digest: Digest | None, facts: legacy_json.ReleaseFacts) -> bool:
+    promised = {"sha256": facts.sha256, "md5": facts.md5}.get(digest.algorithm) if digest else None
+    return digest is None or promised is None or promised == digest.hex
+
+
+def _page_headers(etag: str | None, *, fresh: bool = False) -> dict[str, str]:
+    headers = {"accept": formats.ACCEPT}
+    if etag is not None:
+        headers["if-none-match"] = etag
+    if fresh:
+        headers["cache-control"] = "no-cache"
+    return headers
+
+
+def _is_unchanged(answer: Answer, etag: str | None) -> bool:
+    return answer.status == 304 and etag is not None
+
+
+def _form(answer: Answer) -> Literal["json", "html"]:
+    content_type = answer.headers.get("content-type")
+    form = formats.form_of(content_type)
+    if form is None:
+        error = BadPage(
+            answer.url, f"Content-Type {content_type!r} is neither JSON nor HTML of the Simple API"
+        )
+        error.hint = _CHECK_MASTER
+        raise error
+    return form
+
+
+def _header_serial(answer: Answer) -> int | None:
+    said = answer.headers.get("x-pypi-last-serial", "").strip()
+    return int(said) if said.isascii() and said.isdecimal() else None
+
+
+def _etag(headers: Mapping[str, str]) -> str | None:
+    said = headers.get("etag", "").strip()
+    return said if _ETAG.match(said) else None
+
+
+def _validator(headers: Mapping[str, str]) -> str | None:
+    """Return what `If-Range` may name: a strong ETag, or a date (RFC 9110 §13.1.5)."""
+    etag = _etag(headers)
+    if etag is not None and not etag.startswith("W/"):
+        return etag
+    return headers.get("last-modified")
+
+
+def _last_modified(headers: Mapping[str, str]) -> float | None:
+    return _instant(headers.get("last-modified"))
+
+
+def _instant(said: str | None) -> float | None:
+    try:
+        return None if said is None else parsedate_to_datetime(said).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _start(stream: Stream, asked: int) -> int:
+    """Return where the body begins; Unreachable if that is not where it was asked to begin."""
+    if stream.status == 200:
+        return 0
+    said = stream.headers.get("content-range", "")
+    found = _CONTENT_RANGE.match(said)
+    if found is None or int(found[1]) != asked:
+        raise Unreachable(
+            stream.url, f"asked for bytes from {asked}, got {said or 'a part that is not named'}"
+        )
+    return asked
+
+
+def _bad_status(answer: Answer | Stream) -> BadStatus:
+    return BadStatus(answer.url, answer.status, _retry_after(answer.headers))
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return `Retry-After` in seconds; a date counts from the answer's own `Date`, so no clock is needed."""
+    said = headers.get("retry-after", "").strip()
+    if said.isascii() and said.isdecimal():
+        return float(said)
+    until, now = _instant(said or None), _instant(headers.get("date"))
+    return None if until is None or now is None else max(0.0, until - now)

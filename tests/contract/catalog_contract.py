@@ -1,0 +1,286 @@
+"""What every catalog must do; `frumious.catalog.base` is the text these tests read sentence by sentence."""
+
+import asyncio
+
+import pytest
+
+from frumious.catalog.base import (
+    Applied,
+    Batch,
+    Catalog,
+    Check,
+    Failure,
+    Finish,
+    HeldFile,
+    Publication,
+    Revision,
+    RunRecord,
+)
+from frumious.errors import PathTaken
+from frumious.model.names import normalize
+
+SHA_A, SHA_B, SHA_M = "a" * 64, "b" * 64, "c" * 64
+
+
+def run(coroutine):
+    return asyncio.run(coroutine)
+
+
+def publication(name="six", *, published=5, serial=5, **changes):
+    values = {
+        "name": normalize(name),
+        "display": name,
+        "serial": serial,
+        "published": published,
+        "revision": Revision("json", f"https://index.example.org/simple/{name}/", b'{"name": "x"}' * 50),
+        "body_digest": b"body",
+        "page_digest": b"page",
+        "page_modified": 1000,
+        "etag": '"e"',
+        "due_at": 5000,
+        "listed": True,
+    }
+    return Publication(**{**values, **changes})
+
+
+def failure(name="six", **changes):
+    values = {
+        "name": normalize(name), "display": name, "wanted": 9, "kind": "bad-status", "message": "answered 500",
+        "retry_at": 100,
+    }  # fmt: skip
+    return Failure(**{**values, **changes})
+
+
+def held(filename="six-1.0.tar.gz", key="web/packages/aa/six-1.0.tar.gz", sha256=SHA_A, **changes):
+    return HeldFile(filename, key, sha256, 10, f"sha256={sha256}", **changes)
+
+
+class CatalogContract:
+    """Inherit, and give `open` as a method that returns a coroutine of a new, empty catalog."""
+
+    def open(self, tmp_path):
+        raise NotImplementedError  # the subclass says which catalog
+
+    @pytest.fixture
+    def use(self, tmp_path):
+        def call(work):
+            async def inside():
+                catalog: Catalog = await self.open(tmp_path)
+                try:
+                    return await work(catalog)
+                finally:
+                    await catalog.aclose()
+
+            return run(inside())
+
+        return call
+
+    def test_a_new_catalog_knows_nothing(self, use):
+        async def work(catalog):
+            state = await catalog.state()
+            assert (state.head, state.status, state.todo, state.root_stale) == (0, None, None, True)
+            assert await catalog.applied() is None
+            assert await catalog.known([normalize("six")]) == {}
+            assert await catalog.owed() == []
+            assert await catalog.highest_published() == 0
+            assert await catalog.counts() == {"projects": 0, "files": 0, "bytes": 0, "owed": 0}
+
+        use(work)
+
+    def test_a_publication_is_found_again(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication("Foo.Bar", hold=[held()])]))
+            row = (await catalog.known([normalize("foo-bar"), normalize("other")]))[normalize("foo-bar")]
+            assert (row.display, row.serial, row.published, row.etag) == ("Foo.Bar", 5, 5, '"e"')
+            assert (row.body_digest, row.page_digest, row.page_modified) == (b"body", b"page", 1000)
+            revision = await catalog.revision(normalize("foo-bar"))
+            assert revision == publication("Foo.Bar").revision
+            assert await catalog.projects("", 10) == [("foo-bar", "Foo.Bar", 5)]
+            assert await catalog.names("", 10) == ["foo-bar"]
+            assert await catalog.highest_published() == 5
+            assert await catalog.counts() == {"projects": 1, "files": 1, "bytes": 10, "owed": 0}
+
+        use(work)
+
+    def test_an_unlisted_project_has_a_page_but_is_not_in_the_list(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication(listed=False)]))
+            assert await catalog.projects("", 10) == []
+            assert await catalog.names("", 10) == ["six"]
+
+        use(work)
+
+    def test_projects_come_in_name_order_and_pages(self, use):
+        async def work(catalog):
+            names = ["b", "a", "c-d", "c"]
+            await catalog.commit_batch(Batch(at=1, published=[publication(n) for n in names]))
+            assert [row[0] for row in await catalog.projects("", 2)] == ["a", "b"]
+            assert [row[0] for row in await catalog.projects("b", 9)] == ["c", "c-d"]
+
+        use(work)
+
+    def test_held_files_come_with_their_metadata_and_other_owners(self, use):
+        async def work(catalog):
+            file = held(metadata=SHA_M, metadata_size=3)
+            await catalog.commit_batch(Batch(at=1, published=[publication("six", hold=[file])]))
+            files, taken = await catalog.held(normalize("six"), [file.key])
+            assert files == {file.filename: file}
+            assert taken == {}
+            files, taken = await catalog.held(normalize("other"), [file.key, "web/packages/none"])
+            assert files == {}
+            assert taken == {file.key: (SHA_A, 10)}
+
+        use(work)
+
+    def test_many_names_and_keys_are_asked_for_at_once(self, use):
+        async def work(catalog):
+            names = [f"p{i}" for i in range(1500)]
+            batch = [publication(n, hold=[held(key=f"web/packages/{n}")]) for n in names]
+            await catalog.commit_batch(Batch(at=1, published=batch))
+            assert len(await catalog.known([normalize(n) for n in [*names, "no"]])) == 1500
+            _, taken = await catalog.held(normalize("no"), (f"web/packages/{n}" for n in names))
+            assert len(taken) == 1500
+
+        use(work)
+
+    def test_a_path_that_stands_for_other_bytes_is_refused_and_nothing_is_recorded(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication("one", hold=[held()])]))
+            with pytest.raises(PathTaken):
+                await catalog.commit_batch(
+                    Batch(at=2, published=[publication("innocent"), publication("two", hold=[held(sha256=SHA_B)])])
+                )
+            assert await catalog.names("", 10) == ["one"]
+            same = publication("three", hold=[held(filename="other-name.tar.gz")])
+            await catalog.commit_batch(Batch(at=3, published=[same]))
+            assert (await catalog.counts())["files"] == 1
+
+        use(work)
+
+    def test_a_released_file_is_no_longer_the_projects(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[held()])]))
+            await catalog.commit_batch(Batch(at=2, published=[publication(published=6, release=["six-1.0.tar.gz"])]))
+            files, taken = await catalog.held(normalize("six"), [held().key])
+            assert files == {}
+            assert taken == {held().key: (SHA_A, 10)}
+
+        use(work)
+
+    def test_publications_are_unsettled_until_a_later_batch_or_settle(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication("a"), publication("b")]))
+            assert await catalog.unsettled() == ["a", "b"]
+            await catalog.commit_batch(Batch(at=2, published=[publication("c")]))
+            assert await catalog.unsettled() == ["c"]
+            await catalog.commit_batch(Batch(at=2, published=[publication("d")], settles=False))
+            assert await catalog.unsettled() == ["c", "d"]
+            await catalog.settle(head=7, status="7", todo=None)
+            assert await catalog.unsettled() == []
+            state = await catalog.state()
+            assert (state.head, state.writing_status, state.status) == (7, "7", None)
+
+        use(work)
+
+    def test_the_head_never_falls(self, use):
+        async def work(catalog):
+            await catalog.settle(head=7, status=None, todo=None)
+            await catalog.settle(head=3, status=None, todo=None)
+            assert (await catalog.state()).head == 7
+
+        use(work)
+
+    def test_failures_are_counted_and_a_success_strikes_them_off(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=10, failed=[failure()]))
+            await catalog.commit_batch(Batch(at=20, failed=[failure(message="answered 503", retry_at=200)]))
+            (owed,) = await catalog.owed()
+            assert (owed.attempts, owed.since, owed.message, owed.retry_at) == (2, 10, "answered 503", 200)
+            assert (await catalog.counts())["owed"] == 1
+            assert await catalog.names("", 10) == []
+            assert [row.name for row in await catalog.due(199, 10)] == []
+            assert [row.name for row in await catalog.due(200, 10)] == ["six"]
+            await catalog.commit_batch(Batch(at=30, published=[publication()]))
+            assert await catalog.owed() == []
+
+        use(work)
+
+    def test_a_failure_keeps_what_is_published(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication()]))
+            await catalog.commit_batch(Batch(at=2, failed=[failure()]))
+            row = (await catalog.known([normalize("six")]))[normalize("six")]
+            assert (row.published, row.attempts) == (5, 1)
+            await catalog.forget_failures([normalize("six")])
+            assert await catalog.owed() == []
+
+        use(work)
+
+    def test_a_stuck_serial_is_dated_from_its_first_sight(self, use):
+        async def work(catalog):
+            six = [normalize("six")]
+            await catalog.commit_batch(Batch(at=10, failed=[failure(stuck_serial=4)]))
+            await catalog.commit_batch(Batch(at=20, failed=[failure(stuck_serial=4)]))
+            row = (await catalog.known(six))[six[0]]
+            assert (row.stuck_serial, row.stuck_since) == (4, 10)
+            await catalog.commit_batch(Batch(at=30, failed=[failure(stuck_serial=5)]))
+            row = (await catalog.known(six))[six[0]]
+            assert (row.stuck_serial, row.stuck_since) == (5, 30)
+            await catalog.commit_batch(Batch(at=40, failed=[failure()]))
+            row = (await catalog.known(six))[six[0]]
+            assert (row.stuck_serial, row.stuck_since) == (None, None)
+
+        use(work)
+
+    def test_a_check_moves_the_due_time(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication("a", due_at=50), publication("b", due_at=40)]))
+            assert [row.name for row in await catalog.due(49, 10)] == ["b"]
+            assert [row.name for row in await catalog.due(50, 10)] == ["b", "a"]
+            assert [row.name for row in await catalog.due(50, 1)] == ["b"]
+            await catalog.commit_batch(Batch(at=50, checked=[Check(normalize("b"), 8, '"f"', 900)]))
+            row = (await catalog.known([normalize("b")]))[normalize("b")]
+            assert (row.serial, row.etag) == (8, '"f"')
+            assert [row.name for row in await catalog.due(50, 10)] == ["a"]
+
+        use(work)
+
+    def test_distrust_forgets_pages_but_not_files(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[held()])]))
+            await catalog.distrust()
+            row = (await catalog.known([normalize("six")]))[normalize("six")]
+            assert (row.etag, row.body_digest, row.serial, row.published) == (None, None, None, 5)
+            files, _ = await catalog.held(normalize("six"), [])
+            assert list(files) == ["six-1.0.tar.gz"]
+            assert await catalog.applied() is None
+
+        use(work)
+
+    def test_the_end_of_a_run_is_remembered(self, use):
+        async def work(catalog):
+            applied = Applied(["A", "Foo.Bar", "ünicode"], [5, 10, 0])
+            record = RunRecord("mirror", 1, 2, 0, "{}")
+            await catalog.finish(
+                Finish(record, "10", "10\na 5", "selection", "{}", '"etag"', applied, root_published=True)
+            )
+            state = await catalog.state()
+            assert (state.status, state.todo, state.selection, state.list_etag) == ("10", "10\na 5", "selection", '"etag"')
+            assert not state.root_stale
+            found = await catalog.applied()
+            assert (list(found.names), list(found.serials)) == (applied.names, applied.serials)
+            await catalog.finish(Finish(record, "11", None))
+            state = await catalog.state()
+            assert (state.status, state.todo, state.selection, state.list_etag) == ("11", None, "selection", '"etag"')
+            await catalog.commit_batch(Batch(at=1, published=[publication()]))
+            assert (await catalog.state()).root_stale
+
+        use(work)
+
+    def test_an_empty_list_is_a_list(self, use):
+        async def work(catalog):
+            await catalog.finish(Finish(RunRecord("mirror", 1, 2, 0, "{}"), applied=Applied([], [])))
+            found = await catalog.applied()
+            assert list(found.names) == []
+
+        use(work)

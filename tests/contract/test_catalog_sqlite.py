@@ -1,0 +1,81 @@
+"""SQLite, in a file and in memory, and what is SQLite's own: versions, damage, locks."""
+
+import asyncio
+import hashlib
+
+import apsw
+import pytest
+from contract.catalog_contract import CatalogContract, publication
+
+from frumious.catalog.base import Batch
+from frumious.catalog.schema import VERSION
+from frumious.catalog.sqlite import open_catalog
+from frumious.errors import CatalogBroken, CatalogError, CatalogTooNew
+
+
+class TestFile(CatalogContract):
+    def open(self, tmp_path):
+        return open_catalog(tmp_path / "sub" / "catalog.sqlite3")
+
+
+class TestMemory(CatalogContract):
+    def open(self, tmp_path):
+        return open_catalog(None)
+
+
+async def _open_and_close(path):
+    catalog = await open_catalog(path)
+    await catalog.aclose()
+
+
+def test_what_was_committed_is_there_after_opening_again(tmp_path):
+    async def first():
+        catalog = await open_catalog(tmp_path / "c")
+        await catalog.commit_batch(Batch(at=1, published=[publication("six")]))
+        await catalog.aclose()
+
+    async def second():
+        catalog = await open_catalog(tmp_path / "c")
+        try:
+            return await catalog.names("", 5)
+        finally:
+            await catalog.aclose()
+
+    asyncio.run(first())
+    assert asyncio.run(second()) == ["six"]
+
+
+def test_a_newer_catalog_is_refused_and_left_untouched(tmp_path):
+    path = tmp_path / "catalog.sqlite3"
+    db = apsw.Connection(str(path))
+    db.execute(f"PRAGMA user_version = {VERSION + 1}; CREATE TABLE theirs (x)")
+    db.close()
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    with pytest.raises(CatalogTooNew, match="newer Frumious") as caught:
+        asyncio.run(_open_and_close(path))
+
+    assert "upgrade" in caught.value.hint
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["catalog.sqlite3"]
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path):
+    path = tmp_path / "catalog.sqlite3"
+    path.write_bytes(b"not a database at all, by any means" * 100)
+    with pytest.raises(CatalogBroken, match=r"catalog\.sqlite3 is damaged"):
+        asyncio.run(_open_and_close(path))
+
+
+def test_a_directory_in_its_place_is_named(tmp_path):
+    with pytest.raises(CatalogError, match="cannot open or write"):
+        asyncio.run(_open_and_close(tmp_path))
+
+
+def test_every_migration_brings_an_old_catalog_forward(tmp_path):
+    path = tmp_path / "c"
+    asyncio.run(_open_and_close(path))
+    db = apsw.Connection(str(path))
+    assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    db.close()

@@ -1,0 +1,73 @@
+"""Small real distribution files for the simulated index: wheels that install, sdists that unpack.
+
+Bytes depend on the arguments alone, so that a test can upload the same file twice.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import io
+import tarfile
+import zipfile
+from collections.abc import Sequence
+
+_EPOCH = (2026, 1, 1, 0, 0, 0)
+
+
+def core_metadata(
+    name: str, version: str, *, requires_python: str | None = None, requires_dist: Sequence[str] = ()
+) -> bytes:
+    """Return a METADATA file."""
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Summary: {name}, simulated"]
+    if requires_python:
+        lines.append(f"Requires-Python: {requires_python}")
+    lines += [f"Requires-Dist: {requirement}" for requirement in requires_dist]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def module_name(name: str) -> str:
+    """Return the module that a simulated distribution contains, e.g. `foo_bar` for `Foo.Bar`."""
+    return name.replace("-", "_").replace(".", "_").lower()
+
+
+def make_wheel(name: str, version: str, metadata: bytes) -> bytes:
+    """Return a wheel with one module, whose `__version__` is the version."""
+    info = f"{module_name(name)}-{version}.dist-info"
+    members = {
+        f"{module_name(name)}/__init__.py": f"__version__ = {version!r}\n".encode(),
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: simulated\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},sha256={_record_digest(data)},{len(data)}\n" for path, data in members.items())
+    members[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, data in members.items():
+            archive.writestr(zipfile.ZipInfo(path, _EPOCH), data)
+    return buffer.getvalue()
+
+
+def make_sdist(name: str, version: str, metadata: bytes) -> bytes:
+    """Return a .tar.gz with PKG-INFO and one module; it unpacks, but nothing builds it offline."""
+    top = f"{module_name(name)}-{version}"
+    members = {
+        f"{top}/PKG-INFO": metadata,
+        f"{top}/pyproject.toml": f'[project]\nname = "{name}"\nversion = "{version}"\n'.encode(),
+        f"{top}/{module_name(name)}.py": f"__version__ = {version!r}\n".encode(),
+    }
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for path, data in members.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _record_digest(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
