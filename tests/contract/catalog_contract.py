@@ -148,7 +148,10 @@ class CatalogContract:
             await catalog.commit_batch(Batch(at=1, published=[publication("one", hold=[held()])]))
             with pytest.raises(PathTaken):
                 await catalog.commit_batch(
-                    Batch(at=2, published=[publication("innocent"), publication("two", hold=[held(sha256=SHA_B)])])
+                    Batch(
+                        at=2,
+                        published=[publication("innocent"), publication("two", hold=[held(sha256=SHA_B)])],
+                    )
                 )
             assert await catalog.names("", 10) == ["one"]
             same = publication("three", hold=[held(filename="other-name.tar.gz")])
@@ -160,7 +163,9 @@ class CatalogContract:
     def test_a_released_file_is_no_longer_the_projects(self, use):
         async def work(catalog):
             await catalog.commit_batch(Batch(at=1, published=[publication(hold=[held()])]))
-            await catalog.commit_batch(Batch(at=2, published=[publication(published=6, release=["six-1.0.tar.gz"])]))
+            await catalog.commit_batch(
+                Batch(at=2, published=[publication(published=6, release=["six-1.0.tar.gz"])])
+            )
             files, taken = await catalog.held(normalize("six"), [held().key])
             assert files == {}
             assert taken == {held().key: (SHA_A, 10)}
@@ -234,7 +239,9 @@ class CatalogContract:
 
     def test_a_check_moves_the_due_time(self, use):
         async def work(catalog):
-            await catalog.commit_batch(Batch(at=1, published=[publication("a", due_at=50), publication("b", due_at=40)]))
+            await catalog.commit_batch(
+                Batch(at=1, published=[publication("a", due_at=50), publication("b", due_at=40)])
+            )
             assert [row.name for row in await catalog.due(49, 10)] == ["b"]
             assert [row.name for row in await catalog.due(50, 10)] == ["b", "a"]
             assert [row.name for row in await catalog.due(50, 1)] == ["b"]
@@ -265,13 +272,23 @@ class CatalogContract:
                 Finish(record, "10", "10\na 5", "selection", "{}", '"etag"', applied, root_published=True)
             )
             state = await catalog.state()
-            assert (state.status, state.todo, state.selection, state.list_etag) == ("10", "10\na 5", "selection", '"etag"')
+            assert (state.status, state.todo, state.selection, state.list_etag) == (
+                "10",
+                "10\na 5",
+                "selection",
+                '"etag"',
+            )
             assert not state.root_stale
             found = await catalog.applied()
             assert (list(found.names), list(found.serials)) == (applied.names, applied.serials)
             await catalog.finish(Finish(record, "11", None))
             state = await catalog.state()
-            assert (state.status, state.todo, state.selection, state.list_etag) == ("11", None, "selection", '"etag"')
+            assert (state.status, state.todo, state.selection, state.list_etag) == (
+                "11",
+                None,
+                "selection",
+                '"etag"',
+            )
             await catalog.commit_batch(Batch(at=1, published=[publication()]))
             assert (await catalog.state()).root_stale
 

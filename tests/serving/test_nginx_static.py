@@ -279,6 +279,8 @@ def test_v1_html_is_never_confirmed_by_a_validator_of_the_same_bytes_as_text_htm
     )
 
     assert (answer.status, answer["Content-Type"], answer.body) == (200, H, html.body)
+    by_time_alone = nginx.ask("/simple/snark/", {"Accept": H, "If-Modified-Since": html["Last-Modified"]})
+    assert by_time_alone.status == 200
     assert (answer["ETag"], answer["Last-Modified"]) == (None, None)
     assert answer["Vary"] == "Accept, Accept-Encoding"
     assert answer["Cache-Control"] == "max-age=600, public"

@@ -17,7 +17,10 @@ In the process, as the Upstream port (no sockets, deterministic, for scenario an
     ...
     assert upstream.requests("page:*") == [...]              # what was asked, oldest first
 
-Over real HTTP(S), with the same faults and the same log: `with serve(index, "html+legacy") as served: served.url`.
+Over real HTTP(S), with the same faults and the same log:
+
+    with serve(index, "html+legacy") as served:              # served.url, served.ca_pem, served.faults, served.requests
+
 
 Targets and effects are described in `support.index_faults`, dialects in `support.index_pages`. Journal, serials and
 the answers for quarantined, archived, empty and deleted projects follow PyPI (conformance sections 7 and 8).
@@ -29,13 +32,14 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -43,7 +47,7 @@ from frumious.errors import AbsentProject, BadPage, BadStatus, Unreachable, Unsu
 from frumious.model.names import NormalizedName
 from frumious.model.project import Digest, File, ListedProject, ProjectDetail, ProjectStatus
 from frumious.upstream.base import FileBody, OfferedList, OfferedProject
-from support import index_pages
+from support import httpd, index_pages
 from support.index_faults import (
     ApiVersion,
     Cut,
@@ -79,6 +83,7 @@ __all__ = [
     "NoRange",
     "OtherRange",
     "Reset",
+    "Served",
     "ShortBytes",
     "SimulatedIndex",
     "SimulatedUpstream",
@@ -86,6 +91,7 @@ __all__ = [
     "Status",
     "Stuck",
     "WrongBytes",
+    "serve",
 ]
 
 _IN_PROCESS = Place("https://index.example.org", "https://files.example.org")
@@ -727,6 +733,56 @@ class SimulatedUpstream:
                 await asyncio.Event().wait()
                 raise AssertionError("unreachable")
         return response
+
+
+@dataclass(frozen=True)
+class Served:
+    """A simulated index behind a real server. It answers each request as planned; clients may retry."""
+
+    url: str
+    """What a mirror has for `master`: no final slash, with the prefix."""
+    ca_pem: Path | None
+    """The certificate authority to trust, with TLS."""
+    index: SimulatedIndex
+    faults: Faults
+    requests: Callable[..., list[Request]]
+    """As `SimulatedUpstream.requests`."""
+    httpd: httpd.Httpd
+
+
+@contextmanager
+def serve(
+    index: SimulatedIndex, dialect: Dialect | str = "json", *, tls: bool = True, prefix: str = ""
+) -> Iterator[Served]:
+    """Serve an index over HTTP/1.1 on loopback until the block ends; all dialects of `support.index_pages`.
+
+    Files lie on the same server, not under `prefix`.
+    """
+
+    async def handler(request: httpd.Request) -> httpd.Action:
+        path = unquote(request.path)
+        headers = {**request.headers, "accept": request.headers.get("accept", "*/*")}
+        return _action(site.answer(request.method, path.removeprefix(prefix), headers))
+
+    with httpd.serve(handler, tls=tls) as server:
+        site = Site(index, dialect, Place(server.url + prefix, server.url))
+        yield Served(server.url + prefix, server.ca_pem, index, site.faults, site.requests, server)
+
+
+def _action(response: Response | Reset | Hang) -> httpd.Action:
+    match response:
+        case Reset():
+            return httpd.Reset()
+        case Hang():
+            return httpd.Hang()
+    cut = response.cut is not None and response.cut < len(response.body)
+    return httpd.Response(
+        response.status,
+        {name.title(): value for name, value in response.headers.items()},
+        response.body,
+        ending=httpd.Cut(response.cut) if cut else None,
+        piece=response.drip or 65536,
+    )
 
 
 async def _chunks(url: str, response: Response) -> AsyncIterator[bytes]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import http.client
 import json
+import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.parse
+import urllib.request
 import zipfile
+from email.message import Message
 from io import BytesIO
 
 import pytest
@@ -26,6 +32,7 @@ from support.index import (
     Garbage,
     OtherRange,
     Reset,
+    Served,
     ShortBytes,
     SimulatedIndex,
     SimulatedUpstream,
@@ -33,7 +40,9 @@ from support.index import (
     Status,
     Stuck,
     WrongBytes,
+    serve,
 )
+from support.index_pages import JSON_TYPE
 
 
 def listed(upstream: SimulatedUpstream) -> dict[str, int | None]:
@@ -481,3 +490,99 @@ def test_serials_may_be_strings_in_bodies_only(index):
     assert page(upstream, "six").detail.serial == index.serial
     assert listed(upstream) == {"six": index.serial}
     assert asyncio.run(upstream.serial()) is None  # no header
+
+
+# The served face.
+
+
+def fetch(served: Served, path: str, **headers: str) -> tuple[int, Message, bytes]:
+    """Ask as a plain client does, redirects followed."""
+    trust = ssl.create_default_context(cafile=served.ca_pem) if served.ca_pem else None
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(served.url + path, headers=named), context=trust
+        ) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.status, error.headers, error.read()
+
+
+@pytest.mark.parametrize("dialect", ["json", "html"])
+def test_pip_installs_from_the_served_index(index, tmp_path, dialect):
+    index.upload("idna", "3.0", "idna-3.0.tar.gz")
+    index.upload("Foo.Bar", "1.0", requires_dist=["idna>=2"])
+    index.upload("idna", "2.5", requires_python=">=3.9")
+
+    with serve(index, dialect, tls=False, prefix="/root/pypi") as served:
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--isolated",
+            "install",
+            "--quiet",
+            "--no-cache-dir",
+            "--no-compile",
+        ]
+        where = ["--only-binary=:all:", "--index-url", f"{served.url}/simple/"]
+        subprocess.run([*pip, *where, "--target", str(tmp_path), "foo-bar"], check=True, capture_output=True)
+
+    assert (tmp_path / "idna/__init__.py").read_text() == "__version__ = '2.5'\n"
+    assert (tmp_path / "foo_bar/__init__.py").exists()
+
+
+def test_the_served_index_says_what_the_one_in_process_says(index, upstream):
+    index.upload("six")
+
+    with serve(index) as served:
+        status, headers, body = fetch(served, "/simple/six/", accept=JSON_TYPE)
+        again = fetch(served, "/simple/six/", accept=JSON_TYPE, if_none_match=headers["etag"])
+
+    ours, theirs = json.loads(page(upstream, "six").body), json.loads(body)
+    for document in (ours, theirs):
+        for file in document["files"]:
+            file["url"] = urllib.parse.urlsplit(file["url"]).path
+    assert (status, theirs) == (200, ours)
+    assert headers["x-pypi-last-serial"] == str(index.serial)
+    assert (again[0], again[2]) == (304, b"")
+
+
+def test_the_served_index_answers_html_to_those_who_do_not_ask_for_json(index):
+    """Conformance 44, as PyPI does."""
+    index.upload("six")
+
+    with serve(index, tls=False) as served:
+        assert fetch(served, "/simple/")[1]["content-type"] == "text/html"
+        assert fetch(served, "/simple/", accept=JSON_TYPE)[1]["content-type"] == JSON_TYPE
+
+
+@pytest.mark.parametrize("asked", ["/simple/Foo_Bar/", "/simple/foo-bar", "/simple/FOO.bar"])
+def test_other_spellings_are_one_redirect_away(index, asked):
+    """Conformance 3 and 4, as PyPI does."""
+    index.upload("Foo.Bar")
+
+    with serve(index, tls=False, prefix="/p") as served:
+        assert fetch(served, asked)[0] == 200
+        assert [request.status for request in served.requests("page:*")] == [301, 200]
+
+
+def test_faults_are_the_same_over_http(index):
+    index.upload("six", "1.0", "six-1.0.zip", b"x" * 1000)
+
+    with serve(index, tls=False) as served:
+        path = index.file("six-1.0.zip").path
+        served.faults.add("page:six", Status(429, retry_after=5))
+        served.faults.add("file:*", Cut(10))
+        served.faults.add("file:*", Reset())
+        served.faults.add("file:*", Drip(100))
+
+        status, headers, _ = fetch(served, "/simple/six/")
+        assert (status, headers["retry-after"]) == (429, "5")
+        with pytest.raises(http.client.IncompleteRead):
+            fetch(served, path)
+        with pytest.raises(OSError, match="reset"):
+            fetch(served, path)
+        assert fetch(served, path)[2] == b"x" * 1000
+        assert [request.status for request in served.requests("file:*")] == [200, None, 200]

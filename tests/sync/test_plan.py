@@ -34,7 +34,7 @@ def applied(*entries):
 def row(**changes):
     values = {
         "name": normalize("six"), "display": "six", "serial": 5, "published": 5, "etag": None, "body_digest": b"x",
-        "page_digest": b"y", "page_modified": 0, "attempts": 0, "retry_at": 0, "stuck_serial": None, "stuck_since": None,
+        "page_digest": b"y", "page_modified": 0, "attempts": 0, "wanted": None, "retry_at": 0, "stuck_serial": None, "stuck_since": None,
     }  # fmt: skip
     return ProjectRow(**{**values, **changes})
 
@@ -147,7 +147,10 @@ def test_a_serial_is_stuck_after_a_day_of_the_same_answer():
 
 
 def test_a_plain_allowlist_is_known_in_advance():
-    allow, block = AllowNames(frozenset({normalize("a"), normalize("b")})), BlockNames(frozenset({normalize("b")}))
+    allow, block = (
+        AllowNames(frozenset({normalize("a"), normalize("b")})),
+        BlockNames(frozenset({normalize("b")})),
+    )
     assert Selection((allow, block)).only == {"a"}
     assert Selection((block,)).only is None
     assert Selection((AllowNames(frozenset()),)).only is None

@@ -19,6 +19,7 @@ from frumious.upstream.simple_api import (
     DETAIL_MAX,
     LARGE,
     LIST_MAX,
+    THREAD_ABOVE,
     Options,
     SimpleApiUpstream,
     encode_detail,
@@ -226,13 +227,25 @@ def test_a_missing_list_points_at_the_setting(transport):
     assert "`master`" in error.value.hint
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
+@pytest.mark.parametrize("content_type", ["application/octet-stream", "text/plain", ""])
 def test_a_page_of_no_known_type_points_at_the_setting(transport, content_type):
     transport.add(PAGE, page(), content_type=content_type)
 
     with pytest.raises(BadPage, match="Content-Type") as error:
         ask(transport, get_page)
     assert "`master`" in error.value.hint
+
+
+def test_a_page_of_12000_files_is_read(transport):
+    """Conformance 55, design.md §9."""
+    transport.add(
+        PAGE, page(*(entry(filename=f"six-{n}.zip", url=f"../f/six-{n}.zip") for n in range(12_000)))
+    )
+
+    answer = ask(transport, get_page)
+
+    assert len(answer.body) > THREAD_ABOVE
+    assert len(answer.detail.files) == 12_000
 
 
 # Serials.
@@ -285,6 +298,15 @@ def test_a_newer_minor_version_is_noticed_once(transport):
     assert "1.5" in notices[0]
 
 
+def test_a_newer_list_is_noticed_too(transport):
+    transport.add(LIST, b'{"meta": {"api-version": "1.5"}, "projects": [], "namespaces": []}')
+    notices: list[str] = []
+
+    ask(transport, lambda upstream: upstream.project_list(None), notices=notices)
+
+    assert len(notices) == 1
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.4"])
 def test_known_versions_are_nothing_to_speak_of(transport, version):
     transport.add(PAGE, page(entry(), version=version))
@@ -296,7 +318,7 @@ def test_known_versions_are_nothing_to_speak_of(transport, version):
 
 
 def test_entries_left_out_of_the_list_are_noticed(transport):
-    projects = [{"name": "six"}, {"name": "../../etc"}]
+    projects = [{"name": "six"}, {"name": 3}]
     transport.add(LIST, json.dumps({"meta": {"api-version": "1.0"}, "projects": projects}).encode())
     notices: list[str] = []
 

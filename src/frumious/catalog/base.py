@@ -31,6 +31,8 @@ class ProjectRow:
     page_modified: int
     attempts: int
     """Failures since the last success; 0 means nothing is owed."""
+    wanted: int | None
+    """The serial that was asked for when it failed."""
     retry_at: int
     stuck_serial: int | None
     """The too old serial upstream keeps giving, and since when."""

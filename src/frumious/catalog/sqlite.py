@@ -36,7 +36,7 @@ from frumious.model.names import NormalizedName
 T = TypeVar("T")
 
 _ROW = (
-    "name, display, serial, published, etag, body_digest, page_digest, page_modified, attempts, retry_at,"
+    "name, display, serial, published, etag, body_digest, page_digest, page_modified, attempts, wanted, retry_at,"
     " stuck_serial, stuck_since"
 )
 _VARIABLES = 500

@@ -6,6 +6,7 @@ Nothing from upstream becomes a key without passing `normalize` or `file_key` (d
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
@@ -22,8 +23,11 @@ LOCAL_STATS = "web/local-stats/days/"
 
 MAX_SEGMENT_BYTES = 255
 METADATA_SUFFIX = ".metadata"
-# As packaging indexes write them: `+` and `!` stay literal, spaces and the rest are encoded (conformance §13.7).
-_SAFE = "/+!~@=:,;()$&'*"
+# As packaging indexes write them: `+` and `!` stay literal, spaces and the rest are encoded (conformance §13.7). So is
+# the semicolon: Python's urljoin drops one at the end.
+_SAFE = "/+!~@=:,()$&'*"
+# Path separators, and the control characters (C0, DEL, C1) that no HTML page can show.
+_UNSAFE = re.compile(r"[\x00-\x1f/\\\x7f-\x9f]")
 
 
 class PageKind(Enum):
@@ -53,10 +57,13 @@ def legacy_json_keys(name: NormalizedName) -> tuple[str, str]:
 def is_safe_filename(filename: str) -> bool:
     """Say whether a distribution file name can be one segment of a path.
 
-    PyPI itself refuses only control characters, `/` and the backslash; we also refuse what a file system cannot hold.
+    PyPI itself refuses ASCII control characters, `/` and the backslash; we also refuse what a file system cannot hold
+    and what a page cannot say.
     """
-    if filename in {"", ".", ".."} or any(c < " " or c in "/\\\x7f" for c in filename):
+    if filename in {"", ".", ".."} or _UNSAFE.search(filename):
         return False
+    if filename.isascii():
+        return len(filename) <= MAX_SEGMENT_BYTES
     try:
         return len(filename.encode()) <= MAX_SEGMENT_BYTES
     except UnicodeEncodeError:  # a lone surrogate

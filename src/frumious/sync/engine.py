@@ -203,7 +203,7 @@ class _Run:
         ]
         if dropped:
             await self._ports.catalog.forget_failures(dropped)
-        return [Job(row.name, row.display, row=row) for row in selected if row.name not in already]
+        return [Job(row.name, row.display, row.wanted, row) for row in selected if row.name not in already]
 
     async def _named(self, names: Sequence[tuple[NormalizedName, str]]) -> AsyncIterator[Job]:
         for part in _chunks(names):
@@ -390,7 +390,7 @@ class _Run:
         await write_texts(storage, self._texts(todo, whole=whole))
         if todo is None:
             await storage.delete([layout.TODO])
-        if status is not None and status != state.status:
+        if whole and status is not None:  # last: nothing before it may be claimed by it
             await write_texts(storage, {layout.STATUS: status})
         await storage.barrier()
         summary.serial = upstream_serial

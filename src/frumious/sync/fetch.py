@@ -27,14 +27,15 @@ from frumious.model import layout
 from frumious.model.names import NormalizedName
 from frumious.model.project import Digest, File, ProjectDetail, ProjectStatus
 from frumious.pages import legacy_json
-from frumious.storage.base import STAGING, Expected, Options, Storage, Stored
+from frumious.storage.base import STAGING, Expected, Options, Partial, Storage, Stored
 from frumious.sync.events import BytesReceived, FileHeld, FilesPlanned, Notice, Observer
 from frumious.sync.options import SyncOptions
 from frumious.sync.page import Rendered, build_page, render
 from frumious.sync.plan import Job, is_stuck, serial_to_publish
+from frumious.sync.text import human_bytes
 from frumious.upstream.base import OfferedProject, Upstream
 
-TRIES_PER_ADDRESS = 3
+TRIES_PER_ADDRESS = 5
 RESUME_FROM = 1024 * 1024
 """Files below this size are not worth asking for a partial left by an earlier run."""
 
@@ -100,8 +101,8 @@ class SpaceBudget:
         await self._all_known.wait()
         if self._free is not None and self._needed and self._free - self._needed < self._min_free:
             raise NoSpace(
-                f"{_human(self._needed)} are planned, {_human(self._free)} are free and"
-                f" {_human(self._min_free)} must stay free (min-free)",
+                f"{human_bytes(self._needed)} are planned, {human_bytes(self._free)} are free and"
+                f" {human_bytes(self._min_free)} must stay free (min-free)",
                 hint="free some space, mirror less, or lower `min-free`; nothing that was complete is lost",
             )
 
@@ -359,11 +360,22 @@ class Fetcher:
 
     async def _download(self, name: NormalizedName, key: str | None, file: File) -> Stored:
         expected = _expected(file.digest, file.size)
+        resumable = True
 
         async def once(address: str, attempt: int) -> Stored:
+            nonlocal resumable
             if key is None:
                 return await self._put_by_content(address, file, expected)
-            return await self._put(address, key, file, expected, look_for_partial=attempt > 0)
+            partial = None
+            if resumable and expected.hexdigest and (attempt or (file.size or 0) >= RESUME_FROM):
+                partial = await self._usable_partial(expected)
+            try:
+                return await self._put(address, key, file, expected, partial)
+            except UpstreamError as error:
+                if partial is None:
+                    raise
+                resumable = False  # the rest could not be had; perhaps the whole can
+                raise _BrokenOff(error) from error
 
         stored = await self._from_sources(file.url, once)
         self._ports.observe(FileHeld(name, file.filename, stored.size, downloaded=True))
@@ -388,17 +400,18 @@ class Fetcher:
                     break
         raise failure
 
-    async def _put(
-        self, address: str, key: str, file: File, expected: Expected, *, look_for_partial: bool
-    ) -> Stored:
-        """Download one address to its key, going on from a partial where there is a safe one."""
-        storage = self._ports.storage
-        partial = None
-        if expected.hexdigest and (look_for_partial or (file.size or 0) >= RESUME_FROM):
-            partial = await storage.partial(expected)
+    async def _usable_partial(self, expected: Expected) -> Partial | None:
+        partial = await self._ports.storage.partial(expected)
         if partial is not None and partial.validator is None:
-            await storage.discard_partial(expected)  # nothing says that the rest would fit
-            partial = None
+            await self._ports.storage.discard_partial(expected)  # nothing says that the rest would fit
+            return None
+        return partial
+
+    async def _put(
+        self, address: str, key: str, file: File, expected: Expected, partial: Partial | None = None
+    ) -> Stored:
+        """Download one address to its key, going on from a partial if there is one."""
+        storage = self._ports.storage
         async with self._ports.upstream.file(
             address,
             size=file.size,
@@ -419,12 +432,6 @@ class Fetcher:
                 )
             except Unreachable as error:
                 raise _BrokenOff(error) from error
-            except WrongContent as error:
-                if (
-                    body.offset
-                ):  # two halves that do not fit; the partial is gone, so the next try starts at 0
-                    raise _BrokenOff(error) from error
-                raise
 
     async def _put_by_content(self, address: str, file: File, expected: Expected) -> Stored:
         """Download to a key made of the bytes themselves, where upstream's path cannot be ours."""
@@ -460,7 +467,7 @@ class Fetcher:
         )
 
         async def once(address: str, _: int) -> Stored:
-            return await self._put(address, key, sidecar, _expected(digest, None), look_for_partial=False)
+            return await self._put(address, key, sidecar, _expected(digest, None))
 
         try:
             stored = await self._from_sources(sidecar.url, once)
@@ -516,11 +523,3 @@ async def _through(chunks: AsyncIterator[bytes], see: Callable[[bytes], object])
     async for chunk in chunks:
         see(chunk)
         yield chunk
-
-
-def _human(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(size) < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

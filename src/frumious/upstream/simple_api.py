@@ -6,12 +6,13 @@ that an upstream has no legacy JSON. Retrying and politeness are the transport's
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -29,8 +30,10 @@ DETAIL_MAX = 64 * 2**20
 """Longest project page or legacy document we read. 12,000 files make 7 MB of JSON."""
 LARGE = 4 * 2**20
 """Files above this size get a connection of their own (design.md §5, Politeness)."""
-API_MINOR = 4
-"""The newest minor version of the Simple API that we know in full."""
+THREAD_ABOVE = 2**20
+"""Bodies above this size are read in a thread, so that nothing else waits for them."""
+
+Read = TypeVar("Read")
 
 # A plain HTML index would otherwise be asked once for every one of 900 thousand projects.
 _LEGACY_TRIES = 3
@@ -82,14 +85,17 @@ class SimpleApiUpstream:
             error.hint = _CHECK_MASTER if answer.status in {404, 410} else None
             raise error
         reader = simple_json if _form(answer) == "json" else simple_html
-        listed = reader.parse_project_list(answer.body, answer.url)
+        listed = await _read(answer.body, lambda: reader.parse_project_list(answer.body, answer.url))
+        self._notice_newer(listed.api_version, answer.url)
         if listed.problems:
             self._notice(
                 f"{answer.url}: {len(listed.problems)} entries left out, first: {listed.problems[0]}"
             )
         serial = _header_serial(answer)
         return OfferedList(
-            tuple(listed.projects), listed.serial if serial is None else serial, _etag(answer.headers)
+            projects=listed.projects,
+            serial=listed.serial if serial is None else serial,
+            etag=_etag(answer.headers),
         )
 
     async def serial(self) -> int | None:
@@ -108,8 +114,8 @@ class SimpleApiUpstream:
         if answer.status != 200:
             raise _bad_status(answer)
         form = _form(answer)
-        said = self.read(name, answer.body, form, answer.url)
-        self._notice_newer(said.api_version)
+        said = await _read(answer.body, lambda: self.read(name, answer.body, form, answer.url))
+        self._notice_newer(said.api_version, answer.url)
         detail = await self._completed(said, form, _header_serial(answer))
         if detail == said:
             return OfferedProject(said, answer.body, form, answer.url, _etag(answer.headers))
@@ -181,7 +187,10 @@ class SimpleApiUpstream:
     async def _facts(self, name: NormalizedName) -> Mapping[str, legacy_json.ReleaseFacts]:
         try:
             answer = await self._legacy_answer(name)
-            facts = None if answer is None else legacy_json.parse_release_facts(answer.body, answer.url)
+            facts = None
+            if answer is not None:
+                body, url = answer.body, answer.url
+                facts = await _read(body, lambda: legacy_json.parse_release_facts(body, url))
         except UpstreamError as error:
             # Facts that were there yesterday must not vanish from our page because of one bad moment.
             if self._legacy.has_answered and error.may_retry:
@@ -203,11 +212,10 @@ class SimpleApiUpstream:
             raise _bad_status(answer)
         return answer
 
-    def _notice_newer(self, version: str) -> None:
-        minor = version.partition(".")[2]
-        if minor.isdecimal() and int(minor) > API_MINOR:
+    def _notice_newer(self, version: str, url: str) -> None:
+        if formats.check_api_version(version, url):
             self._notice(
-                f"{self._master} speaks Simple API {version}; what is newer than 1.{API_MINOR} is ignored"
+                f"{self._master} speaks Simple API {version}; what is newer than {formats.API_VERSION} is ignored"
             )
 
     def _notice(self, sentence: str) -> None:
@@ -272,6 +280,10 @@ def _encode_file(file: File) -> dict[str, Any]:
 
 def _hashes(digest: Digest | None) -> dict[str, str]:
     return {} if digest is None else {digest.algorithm: digest.hex}
+
+
+async def _read(body: bytes, reader: Callable[[], Read]) -> Read:
+    return await asyncio.to_thread(reader) if len(body) > THREAD_ABOVE else reader()
 
 
 def _is_complete(file: File) -> bool:

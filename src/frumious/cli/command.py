@@ -1,0 +1,182 @@
+"""From a parsed command line to an exit code: configuration, lock, signals, the run, and what comes after it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import logging.config
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from frumious.cli.console import log, set_up_logging, tell, watching
+from frumious.config import Loaded, MissingConfig, Settings, load, write_default_config
+from frumious.errors import ConfigError, FrumiousError, UsageError
+from frumious.model.names import InvalidName, NormalizedName, normalize
+from frumious.sync.engine import mirror, sync
+from frumious.sync.summary import ExitCode, Summary
+from frumious.sync.text import human_bytes, human_seconds
+from frumious.wiring import open_mirror
+
+INTERNAL_ERROR = 1
+
+
+class Interrupted(Exception):
+    """A signal asked us to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def execute(parsed: argparse.Namespace) -> int:
+    """Run the command that was typed."""
+    set_up_logging(debug=parsed.debug)
+    try:
+        return _execute(parsed)
+    except FrumiousError as error:
+        tell(error)
+        return error.exit_code
+    except Interrupted as stop:
+        log.warning("stopped by %s; what is published stays, the next run goes on from here", stop)
+        return 128 + stop.number
+    except Exception as error:  # noqa: BLE001 - the last place that can turn a defect into a clear line
+        log.critical("internal error: %s: %s", type(error).__name__, error)
+        log.log(logging.CRITICAL if parsed.debug else logging.DEBUG, "%s", traceback.format_exc())
+        log.critical("this is a defect of Frumious; please report it with the output of --debug")
+        return INTERNAL_ERROR
+
+
+def _execute(parsed: argparse.Namespace) -> int:
+    names = _project_names(parsed.package) if parsed.command == "sync" else None
+    loaded = _configuration(parsed.config, parsed.prog)
+    if loaded is None:
+        return ExitCode.NOT_STARTED
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    settings = loaded.settings
+    _apply_log_config(settings)
+    with watching(live=sys.stderr.isatty() and not parsed.debug) as observe:
+        summary = asyncio.run(_stoppable(_run(loaded, names, observe)))
+    _report(summary)
+    if settings.summary_file is not None:
+        _write_summary(settings.summary_file, summary)
+    if settings.run_after and summary.changed:
+        _run_after(settings, summary)
+    return summary.exit_code
+
+
+def _project_names(texts: Sequence[str]) -> list[tuple[NormalizedName, str]]:
+    try:
+        return [(normalize(text), text) for text in texts]
+    except InvalidName as error:
+        raise UsageError(f"{error.text!r} is not a project name") from None
+
+
+def _configuration(path: Path, prog: str) -> Loaded | None:
+    """Read the configuration; where there is none, write a default one, say so in two lines and return None."""
+    try:
+        return load(path)
+    except MissingConfig:
+        pass
+    write_default_config(path)
+    log.warning("configuration file %s was missing: a default one has been created", path)
+    log.warning("review it, then run '%s' again", prog)
+    return None
+
+
+def _apply_log_config(settings: Settings) -> None:
+    if settings.log_config is None:
+        return
+    try:
+        logging.config.fileConfig(settings.log_config, disable_existing_loggers=False)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"cannot be used for logging ({type(error).__name__}: {error})",
+            file=str(settings.log_config),
+            section="mirror",
+            key="log-config",
+        ) from error
+
+
+async def _run(loaded: Loaded, names: list[tuple[NormalizedName, str]] | None, observe: object) -> Summary:
+    async with open_mirror(loaded, observe) as opened:
+        if names is not None:
+            return await sync(opened.ports, opened.options, names)
+        return await mirror(opened.ports, opened.options)
+
+
+async def _stoppable(work: object) -> Summary:
+    """Run to the end, or until SIGINT or SIGTERM: then everything is cancelled and closed within seconds."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if received:
+            raise Interrupted(received[0]) from None
+        raise
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _report(summary: Summary) -> None:
+    """Log the one line at the end of a run."""
+    if summary.stopped:
+        log.error("the run ended early: %s", summary.stopped)
+    parts = [
+        f"{summary.updated:,} updated",
+        f"{summary.unchanged:,} unchanged",
+        f"{len(summary.failed) + len(summary.missing):,} failed",
+    ]
+    if summary.owed:
+        parts.append(f"{summary.owed:,} owed")
+    if summary.adopted:
+        parts.append(f"{summary.adopted:,} files found in place")
+    parts.append(f"{summary.files:,} files ({human_bytes(summary.bytes)}) downloaded")
+    log.info("%s: %s, %s", summary.command, ", ".join(parts), human_seconds(summary.seconds))
+
+
+def _write_summary(path: Path, summary: Summary) -> None:
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}")
+    try:
+        temporary.write_text(json.dumps(summary.as_json(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        log.error("summary-file: cannot write %s (%s)", path, error.strerror)
+
+
+def _run_after(settings: Settings, summary: Summary) -> None:
+    """Run the operator's command; its failure is told, and is not the mirror's."""
+    environment = {
+        **os.environ,
+        "FRUMIOUS_DIRECTORY": str(settings.directory),
+        "FRUMIOUS_SUMMARY": summary.dumps(),
+    }
+    command = shlex.join(settings.run_after)
+    log.info("run-after: %s", command)
+    try:
+        done = subprocess.run(settings.run_after, env=environment, check=False)  # noqa: S603 - the operator's own
+    except OSError as error:
+        log.error("run-after: cannot run %s (%s)", command, error.strerror)
+        return
+    if done.returncode:
+        log.error("run-after: %s ended with %d", command, done.returncode)

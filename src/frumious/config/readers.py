@@ -1,0 +1,244 @@
+"""The text of one value -> the value, or Refused; and what is worth a word although it can be used."""
+
+from __future__ import annotations
+
+import configparser
+import hashlib
+import math
+import re
+import shlex
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from frumious.config.known import OTHER_PLUGINS, RENAMED, WORKING_PLUGINS, closest
+from frumious.config.settings import MinFree, SimpleFormat
+
+
+class Refused(ValueError):
+    """A value that cannot be used; what is allowed is said by the option."""
+
+    def __init__(self, reason: str = "", hint: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason, self.hint = reason, hint
+
+
+def read_bool(text: str) -> bool:
+    try:
+        return configparser.ConfigParser.BOOLEAN_STATES[text.lower()]
+    except KeyError:
+        raise Refused from None
+
+
+def whole(low: int, high: int | None = None) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise Refused from None
+        if number < low or (high is not None and number > high):
+            raise Refused
+        return number
+
+    return read
+
+
+def read_number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise Refused from None
+    if not math.isfinite(number) or number < 0:
+        raise Refused
+    return number
+
+
+def read_timeout(text: str) -> float:
+    seconds = read_number(text)
+    if not seconds:
+        raise Refused
+    return seconds
+
+
+NO_GLOBAL_TIMEOUT = 18000.0
+"""What bandersnatch makes of `global-timeout = 0`: five hours."""
+
+
+def read_global_timeout(text: str) -> float:
+    return read_number(text) or NO_GLOBAL_TIMEOUT
+
+
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*(?:([KMGTP])(?:i?B)?|B)?", re.IGNORECASE | re.ASCII)
+_PERCENT = re.compile(r"(\d{1,2}(?:\.\d{1,15})?)\s*%", re.ASCII)
+
+
+def read_size(text: str) -> int:
+    if (match := _SIZE.fullmatch(text)) is None:
+        raise Refused
+    number, unit = match.groups()
+    # Binary units whatever the spelling, as bandersnatch reads max_package_size: 1K = 1KB = 1KiB = 1024.
+    factor = 1024 ** (" KMGTP".index(unit.upper()) if unit else 0)
+    return int(float(number) * factor)
+
+
+def read_min_free(text: str) -> MinFree:
+    if match := _PERCENT.fullmatch(text):
+        return MinFree(percent=float(match[1]))
+    return MinFree(bytes=read_size(text))
+
+
+def read_path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise Refused
+    return Path(text).absolute()
+
+
+def read_existing_file(text: str) -> Path:
+    path = read_path(text)
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise Refused(error.strerror or "unreadable") from None
+    if not found:
+        raise Refused("there is no such file")
+    return path
+
+
+def read_catalog(text: str) -> Path:
+    if "://" in text:
+        raise Refused("only a SQLite file is supported")
+    return read_path(text)
+
+
+def _split_url(text: str, schemes: Iterable[str]) -> SplitResult:
+    # urlsplit drops line feeds and tabs without a word, so they are looked for first.
+    if any(c <= " " or c == "\x7f" for c in text):
+        raise Refused("blanks and control characters have no place in an address")
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
+    except ValueError:
+        raise Refused from None
+    if url.scheme not in schemes:
+        raise Refused
+    if not host:
+        raise Refused("it has no host")
+    if url.query or url.fragment or text.endswith(("?", "#")):
+        raise Refused("it must have no query and no fragment")
+    return url
+
+
+def read_url(text: str) -> str:
+    _split_url(text, ("http", "https"))
+    return text.rstrip("/")
+
+
+def read_root_uri(text: str) -> str:
+    path = text.rstrip("/")
+    if text.startswith("/") and not text.startswith("//") and path and not set(path) & set(' ?#\\<>"'):
+        return path
+    return read_url(text)
+
+
+def read_proxy(text: str) -> str:
+    if text.lower().startswith("socks4"):
+        raise Refused("SOCKS 4 is not supported")
+    url = _split_url(text, ("http", "https", "socks5", "socks5h"))
+    if url.path not in {"", "/"}:
+        raise Refused("a proxy's address has no path")
+    return text.rstrip("/")
+
+
+def read_simple_format(text: str) -> SimpleFormat:
+    try:
+        return SimpleFormat[text.upper()]
+    except KeyError:
+        raise Refused from None
+
+
+def read_command(text: str) -> tuple[str, ...]:
+    if "\0" in text:
+        raise Refused
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise Refused(str(error).lower()) from None
+
+
+def read_storage_backend(text: str) -> str:
+    if text != "filesystem":
+        raise Refused("not supported yet")
+    return text
+
+
+def read_digest_name(text: str) -> str:
+    if text.lower() not in hashlib.algorithms_available:
+        raise Refused
+    return text.lower()
+
+
+def word(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise Refused
+        return text
+
+    return read
+
+
+def read_text(text: str) -> str:
+    return text
+
+
+_NAME = re.compile(r"[A-Z0-9](?:[A-Z0-9._-]*[A-Z0-9])?", re.IGNORECASE | re.ASCII)
+_ONE_PER_LINE = "write one item on each line, indented under the key"
+
+
+def _refuse_comma_list(text: str) -> None:
+    # A requirement may hold commas (`six>=1,<2`), so only a row of bare names is taken for a list.
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if "," in text and parts and all(map(_NAME.fullmatch, parts)):
+        raise Refused("commas do not separate items", hint=_ONE_PER_LINE)
+
+
+def read_package(text: str) -> str:
+    _refuse_comma_list(text)
+    return text
+
+
+def read_plugin(text: str) -> str:
+    _refuse_comma_list(text)
+    if text in WORKING_PLUGINS:
+        return text
+    if text == "all":
+        raise Refused(
+            "in bandersnatch it also enables filters that drop every file nobody listed",
+            hint="name the plugins you mean, one on each line",
+        )
+    if text in OTHER_PLUGINS:
+        raise Refused(
+            "this plugin of bandersnatch is not supported yet",
+            hint="without it more would be mirrored than this file asks for, so nothing is",
+        )
+    if len(text.split()) > 1:
+        raise Refused("blanks do not separate items, and a comment needs its own line", hint=_ONE_PER_LINE)
+    meant = RENAMED.get(text) or closest(text, (*WORKING_PLUGINS, *OTHER_PLUGINS))
+    raise Refused("there is no such plugin", hint=f"did you mean `{meant}`?" if meant else None)
+
+
+def slash_note(text: str) -> str | None:
+    return "the final slash is dropped (bandersnatch would keep it)" if text.endswith("/") else None
+
+
+def master_note(text: str) -> str | None:
+    if text.rstrip("/").endswith("/simple"):
+        return "ends in /simple, which is added to it for every request; the index is probably one level up"
+    return slash_note(text)
+
+
+def path_note(text: str) -> str | None:
+    if text.startswith("~"):
+        return "`~` is not expanded: this is a directory of that name"
+    if re.search(r"\s[#;]", text):
+        return "a comment needs its own line: this one is part of the path"
+    return None

@@ -1,0 +1,118 @@
+"""What a configuration file comes to: values, and the two errors that concern the file as a whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import NamedTuple
+
+from frumious.errors import ConfigError, FrumiousError
+
+
+class MissingConfig(ConfigError):
+    """There is no configuration file; whoever asked may write a default one."""
+
+    exit_code = 1
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("there is no such configuration file", file=str(path))
+        self.path = path
+
+
+class DefaultNotWritten(FrumiousError):
+    """The default configuration file could not be created; nothing was."""
+
+    def __init__(self, path: Path, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"cannot create a default configuration file at {path}: {reason}")
+        self.path, self.reason, self.hint = path, reason, hint
+
+
+class SimpleFormat(Enum):
+    """Which forms of the Simple API pages are stored."""
+
+    ALL = "ALL"
+    HTML = "HTML"
+    JSON = "JSON"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One item of a list as it stands in the file, and where: its line counts from 1."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinFree:
+    """How much must stay free on the mirror's file system: bytes, or a share of its size."""
+
+    bytes: int = 0
+    percent: float = 0.0
+
+    def of(self, total: int) -> int:
+        """Return the bytes that must stay free on a file system of `total` bytes."""
+        return max(self.bytes, math.ceil(total * self.percent / 100))
+
+
+class Place(NamedTuple):
+    """Where a setting stands."""
+
+    source: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one configuration file asks for; docs/configuration.md says what each setting means."""
+
+    directory: Path
+    """Absolute."""
+    catalog: Path
+    """Absolute."""
+    json: bool
+    release_files: bool
+    core_metadata: bool
+    simple_format: SimpleFormat
+    hash_index: bool
+    root_uri: str | None
+    """Without a final slash."""
+    master: str
+    """Without a final slash."""
+    allow_non_https: bool
+    download_mirror: str | None
+    """Without a final slash."""
+    download_mirror_no_fallback: bool
+    proxy: str | None
+    """None: the environment decides."""
+    timeout: float
+    global_timeout: float
+    workers: int
+    streams: int
+    max_requests_per_second: float | None
+    """None: the caller decides, by what upstream is; 0: no limit."""
+    max_bandwidth: int | None
+    """Bytes per second; None: no limit."""
+    stop_on_error: bool
+    recheck_days: int
+    min_free: MinFree
+    log_config: Path | None
+    summary_file: Path | None
+    run_after: tuple[str, ...]
+    """An argument vector; empty: nothing to run."""
+    plugins: tuple[Line, ...]
+    allowlist: tuple[Line, ...]
+    blocklist: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, what has to be said about their file, and where each key of it stands."""
+
+    settings: Settings
+    warnings: tuple[str, ...]
+    places: Mapping[tuple[str, str], Place]
+    """By section and key; keys that are not in the file are not here."""

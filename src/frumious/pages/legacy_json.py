@@ -1,0 +1,118 @@
+"""PyPI's legacy JSON (`/pypi/<name>/json`): a source of facts that HTML lacks, and a document to pass on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import msgspec
+
+from frumious.errors import BadPage
+from frumious.pages.reading import count_of, digest_of, instant_of, told
+
+_PLACE = "legacy JSON"
+
+
+class ReleaseFacts(msgspec.Struct, frozen=True, gc=False):
+    """What the legacy JSON says of one file."""
+
+    size: int | None = None
+    upload_time: str | None = None
+    """UTC instant ending in Z, as PEP 700 writes it."""
+    sha256: str | None = None
+    """Lower-case hex."""
+    md5: str | None = None
+    """Lower-case hex."""
+    requires_python: str | None = None
+    yanked: str | None = None
+    """None is not yanked, "" is yanked without a reason."""
+
+
+class _WireFile(msgspec.Struct):
+    filename: str
+    digests: Any = None
+    md5_digest: Any = None
+    requires_python: Any = None
+    size: Any = None
+    upload_time: Any = None
+    upload_time_iso_8601: Any = None
+    yanked: Any = None
+    yanked_reason: Any = None
+
+
+class _WireDocument(msgspec.Struct):
+    releases: dict[str, list[msgspec.Raw] | None] | None = None
+    urls: list[msgspec.Raw] | None = None
+
+
+_DOCUMENT = msgspec.json.Decoder(_WireDocument)
+_FILE = msgspec.json.Decoder(_WireFile)
+
+
+def parse_release_facts(body: bytes, url: str) -> Mapping[str, ReleaseFacts]:
+    """Read what is said of each file, by file name; a file that cannot be read is left out.
+
+    Raises BadPage for anything but a legacy JSON document.
+    """
+    try:
+        document = _DOCUMENT.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise BadPage(url, f"not a legacy JSON document: {error}") from error
+    if document.releases is None and document.urls is None:
+        raise BadPage(url, "not a legacy JSON document: neither `releases` nor `urls`")
+    return dict(_read_files(document))
+
+
+def canonical(body: bytes) -> bytes:
+    """Return a document as bandersnatch writes it to `web/json/<name>`: indented by 4, keys sorted, ASCII.
+
+    Raises BadPage for anything but a JSON object.
+    """
+    try:
+        document = json.loads(body, parse_constant=_refuse)
+        if isinstance(document, dict):
+            return json.dumps(document, indent=4, sort_keys=True, allow_nan=False).encode("ascii")
+    except (ValueError, RecursionError) as error:
+        raise BadPage(_PLACE, f"not JSON: {error}") from error
+    raise BadPage(_PLACE, "not a JSON object")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _read_files(document: _WireDocument) -> Iterator[tuple[str, ReleaseFacts]]:
+    # `urls` repeats the latest release, and is all there is where `releases` was taken away.
+    for files in (*(document.releases or {}).values(), document.urls):
+        for raw in files or ():
+            try:
+                file = _FILE.decode(raw)
+            except (ValueError, RecursionError):
+                continue
+            yield file.filename, _read_facts(file)
+
+
+def _read_facts(file: _WireFile) -> ReleaseFacts:
+    digests = file.digests if isinstance(file.digests, dict) else {}
+    sha256 = digest_of("sha256", digests.get("sha256"))
+    md5 = digest_of("md5", digests.get("md5")) or digest_of("md5", file.md5_digest)
+    return ReleaseFacts(
+        size=count_of(file.size),
+        upload_time=instant_of(file.upload_time_iso_8601) or _without_zone(file.upload_time),
+        sha256=sha256.hex if sha256 else None,
+        md5=md5.hex if md5 else None,
+        requires_python=told(file.requires_python) if isinstance(file.requires_python, str) else None,
+        yanked=_read_yanked(file),
+    )
+
+
+def _without_zone(text: object) -> str | None:
+    """Return the older field's instant: always UTC, though it does not say so."""
+    return instant_of(f"{text}Z") if isinstance(text, str) else None
+
+
+def _read_yanked(file: _WireFile) -> str | None:
+    if not file.yanked:
+        return None
+    return file.yanked_reason if isinstance(file.yanked_reason, str) else ""
