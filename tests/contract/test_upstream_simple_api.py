@@ -14,26 +14,23 @@ from frumious.upstream.simple_api import SimpleApiUpstream
 
 
 class OverHttp:
-    def __init__(self, served, dialect):
-        self._served = served
+    def __init__(self, served, dialect, upstream, runner):
         self.index = served.index
         self.faults = served.faults
         self.requests = served.requests
         self.dialect = DIALECTS[dialect]
+        self._upstream = upstream
+        self._runner = runner
 
     def run(self, use):
-        async def opened():
-            upstream = SimpleApiUpstream(open_transport(self._served), self._served.url)
-            try:
-                return await use(upstream)
-            finally:
-                await upstream.aclose()
-
-        return asyncio.run(opened())
+        return self._runner.run(use(self._upstream))
 
 
 class TestSimpleApiUpstream(UpstreamContract):
     @pytest.fixture(params=DIALECTS)
     def face(self, request):
-        with serve(SimulatedIndex(), request.param) as served:
-            yield OverHttp(served, request.param)
+        with serve(SimulatedIndex(), request.param) as served, asyncio.Runner() as runner:
+            transport = runner.run(open_transport(served))
+            upstream = SimpleApiUpstream(transport, served.url)
+            yield OverHttp(served, request.param, upstream, runner)
+            runner.run(upstream.aclose())

@@ -31,7 +31,7 @@ UNUSABLE = [
     pytest.param(their_file(url="file:///etc/passwd"), id="file"),
     pytest.param(their_file(url="javascript:alert(1)"), id="script"),
     pytest.param(their_file(url="https://[::1/a.whl"), id="broken URL"),
-    pytest.param(their_file(url="https:///a.whl"), id="no host"),
+    pytest.param(their_file(url="http:///a.whl"), id="no host"),
     pytest.param(their_file(url="https://a b.example.org/a.whl"), id="space in host"),
     pytest.param(their_file(url="https://files.example.org:99999/a.whl"), id="no such port"),
     pytest.param(their_file(hashes={"sha256": "ab" * 20}), id="short sha256"),

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from frumious.cli.console import log, set_up_logging, tell, watching
@@ -21,6 +21,7 @@ from frumious.config import Loaded, MissingConfig, Settings, load, write_default
 from frumious.errors import ConfigError, FrumiousError, UsageError
 from frumious.model.names import InvalidName, NormalizedName, normalize
 from frumious.sync.engine import mirror, sync
+from frumious.sync.events import Observer
 from frumious.sync.summary import ExitCode, Summary
 from frumious.sync.text import human_bytes, human_seconds
 from frumious.wiring import open_mirror
@@ -106,17 +107,17 @@ def _apply_log_config(settings: Settings) -> None:
         ) from error
 
 
-async def _run(loaded: Loaded, names: list[tuple[NormalizedName, str]] | None, observe: object) -> Summary:
+async def _run(loaded: Loaded, names: list[tuple[NormalizedName, str]] | None, observe: Observer) -> Summary:
     async with open_mirror(loaded, observe) as opened:
         if names is not None:
             return await sync(opened.ports, opened.options, names)
         return await mirror(opened.ports, opened.options)
 
 
-async def _stoppable(work: object) -> Summary:
+async def _stoppable(work: Coroutine[None, None, Summary]) -> Summary:
     """Run to the end, or until SIGINT or SIGTERM: then everything is cancelled and closed within seconds."""
-    task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
     received: list[int] = []
 
     def stop(number: int) -> None:

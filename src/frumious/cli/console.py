@@ -218,7 +218,7 @@ def _log_through(console: Console) -> Iterator[None]:
             pass
 
     for handler in handlers:
-        handler.setStream(Above())  # type: ignore[arg-type]  # a stream is what has write and flush
+        handler.setStream(Above())
     try:
         yield
     finally:
