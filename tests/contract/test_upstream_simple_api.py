@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
+
 from contract.upstream_contract import UpstreamContract
+from frumious.upstream.http import HttpOptions, open_http
+from frumious.upstream.simple_api import SimpleApiUpstream
 from support.index import SimulatedIndex, serve
 from support.index_pages import DIALECTS
-
-from frumious.upstream.http import HttpTransport
-from frumious.upstream.simple_api import SimpleApiUpstream
 
 
 class OverHttp:
@@ -30,7 +31,10 @@ class TestSimpleApiUpstream(UpstreamContract):
     @pytest.fixture(params=DIALECTS)
     def face(self, request):
         with serve(SimulatedIndex(), request.param) as served, asyncio.Runner() as runner:
-            transport = runner.run(open_transport(served))
+            options = HttpOptions("frumious-tests (https://example.org)")
+            trust = {"SSL_CERT_FILE": str(served.ca_pem)}
+            opened = AsyncExitStack()
+            transport = runner.run(opened.enter_async_context(open_http(options, trust)))
             upstream = SimpleApiUpstream(transport, served.url)
             yield OverHttp(served, request.param, upstream, runner)
-            runner.run(upstream.aclose())
+            runner.run(opened.aclose())

@@ -404,10 +404,10 @@ class UpstreamContract:
         assert max(sizes) <= 256 * 1024
 
     def test_a_broken_download_goes_on_where_it_stopped(self, face: Face):
-        content = bytes(range(256)) * 8
+        content = bytes(range(256)) * 8000
         face.index.upload("six", "1.0", "six-1.0.zip", content)
         url = offered(face).detail.files[0].url
-        face.faults.add("file:*", Cut(1000))
+        face.faults.add("file:*", Cut(1_900_000))
         held = bytearray()
 
         async def broken(upstream: Upstream) -> str | None:
@@ -417,6 +417,8 @@ class UpstreamContract:
                 return body.validator
 
         validator = face.run(broken)
+        # What a client had read ahead may be lost with the connection; what was handed over counts.
+        assert len(held) > 0
         rest = download(face, url, len(held), validator)
 
         assert rest.offset == len(held)

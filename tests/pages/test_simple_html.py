@@ -269,7 +269,7 @@ def test_an_empty_requires_python_is_unknown():
 def test_an_unknown_status_is_told():
     detail = read(
         '<html><head><meta name="pypi:project-status" content="haunted"></head>'
-         f"<body>{anchor()}</body></html>"
+        f"<body>{anchor()}</body></html>"
     )
 
     assert (detail.status, len(detail.files)) == (None, 1)

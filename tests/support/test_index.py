@@ -30,6 +30,7 @@ from support.index import (
     Edit,
     EmptyList,
     Garbage,
+    Hang,
     OtherRange,
     Reset,
     Served,
@@ -415,6 +416,22 @@ def test_bodies_can_break_change_and_drip(index, upstream):
     assert wrong != content
     assert download(upstream, url) == content[:-1]
     assert download(upstream, url) == content
+
+
+def test_a_hanging_request_waits_until_it_is_given_up(index, upstream):
+    upstream.faults.add("list", Hang())
+
+    async def wait() -> tuple[bool, bool]:
+        asked = asyncio.create_task(upstream.project_list(None))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        hung = not asked.done()
+        asked.cancel()
+        await asyncio.wait([asked])
+        return hung, asked.cancelled()
+
+    assert asyncio.run(wait()) == (True, True)
+    assert listed(upstream) == {}
 
 
 def test_a_fault_can_wait_for_its_turn(index, upstream):

@@ -45,7 +45,7 @@ class World:
         self.index = index or SimulatedIndex()
         self.dialect = dialect
         self.upstream = SimulatedUpstream(self.index, dialect)
-        self.storage = storage if storage is not None else MemoryStorage()
+        self.storage = storage if storage is not None else MemoryStorage(free=10**15)
         self.catalog_path = tmp_path / "catalog.sqlite3"
         self.clock = Clock()
         self.options = replace(SyncOptions(streams=4), **options)

@@ -31,12 +31,14 @@ class OfferedProject:
 
     detail: ProjectDetail
     body: bytes
-    """The page, byte for byte (decoded from any transport compression)."""
+    """The page, byte for byte (decoded from any transport compression); a JSON page of the adapter's own making where
+    `detail` says more than the page did, so that `read` gives `detail` again, but for `problems`."""
     form: str
     """`json` or `html`: how `body` is read again."""
     url: str
     """Where it came from, after redirects: the base of its relative links."""
     etag: str | None
+    """None also where more may be learned although the page stays: it is asked for anew next time."""
 
 
 @dataclass(frozen=True, slots=True)

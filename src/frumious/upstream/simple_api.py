@@ -116,12 +116,14 @@ class SimpleApiUpstream:
         form = _form(answer)
         said = await _read(answer.body, lambda: self.read(name, answer.body, form, answer.url))
         self._notice_newer(said.api_version, answer.url)
-        detail = await self._completed(said, form, _header_serial(answer))
+        detail, is_settled = await self._completed(said, form, _header_serial(answer))
+        # Without an ETag the page is asked for anew next time, and then the legacy JSON too.
+        kept_etag = _etag(answer.headers) if is_settled else None
         if detail == said:
-            return OfferedProject(said, answer.body, form, answer.url, _etag(answer.headers))
+            return OfferedProject(said, answer.body, form, answer.url, kept_etag)
         # Something came from elsewhere (a header, the legacy JSON): keep a page that says it too, so that `read`
         # needs no second request.
-        return OfferedProject(detail, encode_detail(detail), "json", answer.url, _etag(answer.headers))
+        return OfferedProject(detail, encode_detail(detail), "json", answer.url, kept_etag)
 
     def read(self, name: NormalizedName, body: bytes, form: str, url: str) -> ProjectDetail:
         if form == "json":
@@ -173,35 +175,42 @@ class SimpleApiUpstream:
 
     async def _completed(
         self, said: ProjectDetail, form: Literal["json", "html"], header: int | None
-    ) -> ProjectDetail:
-        """Add what the page itself did not say: the header's serial, the legacy JSON's facts."""
-        detail = said if header is None else msgspec.structs.replace(said, serial=header)
-        if form == "json" or not self._options.facts_from_legacy:
-            return detail
-        if self._legacy.is_absent or all(map(_is_complete, detail.files)):
-            return detail
-        facts = await self._facts(said.name)
-        files = tuple(_with_facts(file, facts.get(file.filename)) for file in detail.files)
-        return msgspec.structs.replace(detail, files=files)
+    ) -> tuple[ProjectDetail, bool]:
+        """Add what the page itself did not say, the header's serial and the legacy JSON's facts.
 
-    async def _facts(self, name: NormalizedName) -> Mapping[str, legacy_json.ReleaseFacts]:
+        The second value is False where the legacy JSON may say more later although the page stays as it is.
+        """
+        detail = said if header is None else msgspec.structs.replace(said, serial=header)
+        wants_facts = form == "html" and self._options.facts_from_legacy and not self._legacy.is_absent
+        if not wants_facts or all(map(_is_complete, detail.files)):
+            return detail, True
         try:
-            answer = await self._legacy_answer(name)
-            facts = None
-            if answer is not None:
-                body, url = answer.body, answer.url
-                facts = await _read(body, lambda: legacy_json.parse_release_facts(body, url))
+            facts = await self._facts(said.name)
         except UpstreamError as error:
             # Facts that were there yesterday must not vanish from our page because of one bad moment.
             if self._legacy.has_answered and error.may_retry:
                 raise
-            facts = None
-        self._legacy.learn(answered=facts is not None)
+            self._learn_of_legacy(answered=False)
+            return detail, not error.may_retry
+        self._learn_of_legacy(answered=facts is not None)
+        if facts is None:
+            return detail, True
+        files = tuple(_with_facts(file, facts.get(file.filename)) for file in detail.files)
+        lags = any(not _is_same_content(file.digest, facts.get(file.filename)) for file in detail.files)
+        return msgspec.structs.replace(detail, files=files), not lags
+
+    async def _facts(self, name: NormalizedName) -> Mapping[str, legacy_json.ReleaseFacts] | None:
+        answer = await self._legacy_answer(name)
+        if answer is None:
+            return None
+        return await _read(answer.body, lambda: legacy_json.parse_release_facts(answer.body, answer.url))
+
+    def _learn_of_legacy(self, *, answered: bool) -> None:
+        self._legacy.learn(answered=answered)
         if self._legacy.is_absent:
             self._notice(
                 f"{self._master} has HTML pages and no legacy JSON: sizes and upload times stay unknown there"
             )
-        return {} if facts is None else facts
 
     async def _legacy_answer(self, name: NormalizedName) -> Answer | None:
         url = f"{self._master}/pypi/{name}/json"
@@ -305,7 +314,9 @@ def _with_facts(file: File, facts: legacy_json.ReleaseFacts | None) -> File:
     )
 
 
-def _is_same_content(digest: Digest | None, facts: legacy_json.ReleaseFacts) -> bool:
+def _is_same_content(digest: Digest | None, facts: legacy_json.ReleaseFacts | None) -> bool:
+    if facts is None:
+        return False
     promised = {"sha256": facts.sha256, "md5": facts.md5}.get(digest.algorithm) if digest else None
     return digest is None or promised is None or promised == digest.hex
 

@@ -19,7 +19,9 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     url: str
-    """The address that answered, after redirects."""
+    """The address that answered, after redirects, without credentials."""
+    http_version: str = "HTTP/1.1"
+    """`HTTP/1.1` or `HTTP/2.0`: how many requests may share the connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,18 @@ class Stream:
     status: int
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+    """The body as it was sent, never decoded; raises Unreachable if it breaks off or stalls."""
     url: str
+    """As in Answer."""
+    http_version: str = "HTTP/1.1"
 
 
 class Transport(Protocol):
     """One HTTP client.
 
     Follows at most 5 redirects, never to plain http unless allowed, never with credentials to another host. Every
-    failure is Unreachable or RefusedAddress; statuses are values, not errors.
+    failure is Unreachable or RefusedAddress; statuses are values, not errors. An Unreachable that was a time-out is
+    raised from a TimeoutError.
     """
 
     async def get(self, url: str, headers: Mapping[str, str], *, max_bytes: int) -> Answer:

@@ -1,0 +1,206 @@
+"""Storage in memory: passes the same suite as a disk, and can lose what came after the last barrier, as a disk can."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from frumious.errors import NoSuchObject, WrongContent
+from frumious.storage.base import STAGING, Capabilities, Expected, Item, Options, Partial, Stat, Stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    data: bytes
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """One change since the last barrier: what stands at `key` then (None: nothing), and which key it came from."""
+
+    key: str
+    value: _Object | None
+    source: str | None = None
+
+
+class MemoryStorage:
+    """`frumious.storage.base.Storage` in a dict; `free` is what it says of free space."""
+
+    def __init__(self, free: int | None = None) -> None:
+        self._free = free
+        self._objects: dict[str, _Object] = {}
+        self._durable: dict[str, _Object] = {}
+        self._effects: list[_Effect] = []
+        self._partials: dict[Expected, tuple[bytes, str | None, float]] = {}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(atomic_replace=True, links=True, resumable=True, barrier_needed=True)
+
+    def lose(self, kept: Iterable[int] | Callable[[int], bool]) -> MemoryStorage:
+        """Return the storage as it may be after a power cut.
+
+        Of the effects after the last barrier only those are there that `kept` names (by number, from 0) or says
+        yes to, in their order; a rename of something that was lost is lost, too.
+        """
+        says = kept if callable(kept) else frozenset(kept).__contains__
+        after = MemoryStorage(self._free)
+        after._objects = dict(self._durable)
+        for number, effect in enumerate(self._effects):
+            if not says(number):
+                continue
+            if effect.source is None:
+                after._set(effect.key, effect.value)
+            elif effect.source in after._objects:
+                after._set(effect.key, after._objects.pop(effect.source))
+        after._durable = dict(after._objects)
+        after._effects = []
+        return after
+
+    def _set(self, key: str, value: _Object | None) -> None:
+        if value is None:
+            self._objects.pop(key, None)
+        else:
+            self._objects[key] = value
+
+    def _do(self, effect: _Effect) -> None:
+        if effect.source is not None:
+            self._objects.pop(effect.source)
+        self._set(effect.key, effect.value)
+        self._effects.append(effect)
+
+    async def put(
+        self,
+        key: str,
+        body: AsyncIterator[bytes],
+        expected: Expected,
+        options: Options = Options(),
+        *,
+        offset: int = 0,
+        validator: str | None = None,
+    ) -> Stored:
+        _check(key)
+        identity = _identity(expected)
+        data = bytearray()
+        if offset:
+            data += self._partials.get(identity, (b"", None, 0.0))[0]
+            if len(data) != offset or not expected.hexdigest:
+                raise ValueError(f"the partial has {len(data)} bytes, not {offset}")
+        try:
+            async for block in body:
+                data += block
+                if expected.size is not None and len(data) > expected.size:
+                    raise WrongContent(key, expected=f"{expected.size} bytes", got="more")
+            _verify(key, data, expected)
+        except WrongContent:
+            self._partials.pop(identity, None)
+            raise
+        except BaseException:
+            if expected.hexdigest and data and validator:
+                self._partials[identity] = (bytes(data), validator, time.time())
+            raise
+        self._partials.pop(identity, None)
+        self._do(_Effect(key, _Object(bytes(data), _modified(options))))
+        return Stored(key, len(data), hashlib.sha256(data).hexdigest())
+
+    async def partial(self, expected: Expected) -> Partial | None:
+        found = self._partials.get(_identity(expected))
+        return Partial(len(found[0]), found[1]) if found else None
+
+    async def discard_partial(self, expected: Expected) -> None:
+        self._partials.pop(_identity(expected), None)
+
+    async def write(self, items: Sequence[Item]) -> None:
+        for item in items:
+            _check(item.key)
+            self._do(_Effect(item.key, _Object(item.data, _modified(item.options))))
+
+    async def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
+        for source, key in pairs:
+            _check(key)
+            self._do(_Effect(key, self._get(source)))
+
+    async def move(self, pairs: Sequence[tuple[str, str]]) -> None:
+        for source, key in pairs:
+            _check(key)
+            self._do(_Effect(key, self._get(source), source))
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            _check(key)
+            if key in self._objects:
+                self._do(_Effect(key, None))
+
+    async def open(self, key: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        data = self._get(key).data
+        await asyncio.sleep(0)
+        block = data[start:] if length is None else data[start : start + length]
+        if block:
+            yield block
+
+    async def stat(self, keys: Sequence[str]) -> list[Stat | None]:
+        for key in keys:
+            _check(key)
+        return [self._stat(key) if key in self._objects else None for key in keys]
+
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stat]:
+        for key in sorted(self._objects):
+            ours = key.startswith(STAGING) and not prefix.startswith(STAGING)
+            if key.startswith(prefix) and key > after and not ours and key in self._objects:
+                yield self._stat(key)
+
+    async def barrier(self) -> None:
+        self._durable = dict(self._objects)
+        self._effects = []
+
+    async def clean_staging(self, max_age: float) -> int:
+        scratch = [key for key in self._objects if key.startswith(STAGING)]
+        old = [e for e, (_, _, at) in self._partials.items() if at < time.time() - max_age]
+        for key in scratch:
+            self._do(_Effect(key, None))
+        for expected in old:
+            del self._partials[expected]
+        return len(scratch) + len(old)
+
+    async def free_bytes(self) -> int | None:
+        return self._free
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+    def _get(self, key: str) -> _Object:
+        _check(key)
+        if key not in self._objects:
+            raise NoSuchObject(f"{key} is not there")
+        return self._objects[key]
+
+    def _stat(self, key: str) -> Stat:
+        found = self._objects[key]
+        return Stat(key, len(found.data), found.modified)
+
+
+def _check(key: str) -> None:
+    if not key or "\0" in key or any(part in {"", ".", ".."} for part in key.split("/")):
+        raise ValueError(f"not a key: {key!r}")
+
+
+def _identity(expected: Expected) -> Expected:
+    return Expected(expected.algorithm, expected.hexdigest)
+
+
+def _modified(options: Options) -> float:
+    return time.time() if options.modified is None else options.modified
+
+
+def _verify(key: str, data: bytes | bytearray, expected: Expected) -> None:
+    if expected.size is not None and len(data) != expected.size:
+        raise WrongContent(key, expected=f"{expected.size} bytes", got=f"{len(data)}")
+    if expected.hexdigest:
+        algorithm = expected.algorithm or "sha256"
+        got = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+        if got != expected.hexdigest:
+            raise WrongContent(key, expected=f"{algorithm}={expected.hexdigest}", got=f"{algorithm}={got}")

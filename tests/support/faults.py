@@ -1,0 +1,110 @@
+"""Storage that fails on purpose: wrappers around any storage."""
+
+from collections.abc import Callable
+
+from frumious.errors import FrumiousError
+
+
+class PowerCut(Exception):  # noqa: N818 - it is what happens, not an error of ours
+    """The machine is off; nothing more happens."""
+
+
+class StopAfter:
+    """A storage on which the power fails before effect number `n` (from 0), and stays off.
+
+    Every item of a batched call is an effect of its own, and so is a barrier.
+    """
+
+    def __init__(self, inner, n: int) -> None:
+        self._inner, self._left = inner, n
+        self.effects = 0
+
+    def _effect(self) -> None:
+        if self._left <= 0:
+            raise PowerCut
+        self._left -= 1
+        self.effects += 1
+
+    @property
+    def capabilities(self):
+        return self._inner.capabilities
+
+    async def put(self, *args, **options):
+        self._effect()
+        return await self._inner.put(*args, **options)
+
+    async def partial(self, expected):
+        return await self._inner.partial(expected)
+
+    async def discard_partial(self, expected):
+        self._effect()
+        await self._inner.discard_partial(expected)
+
+    async def write(self, items):
+        for item in items:
+            self._effect()
+            await self._inner.write([item])
+
+    async def copy(self, pairs):
+        for pair in pairs:
+            self._effect()
+            await self._inner.copy([pair])
+
+    async def move(self, pairs):
+        for pair in pairs:
+            self._effect()
+            await self._inner.move([pair])
+
+    async def delete(self, keys):
+        for key in keys:
+            self._effect()
+            await self._inner.delete([key])
+
+    def open(self, *args):
+        return self._inner.open(*args)
+
+    async def stat(self, keys):
+        return await self._inner.stat(keys)
+
+    def list(self, *args):
+        return self._inner.list(*args)
+
+    async def barrier(self):
+        self._effect()
+        await self._inner.barrier()
+
+    async def clean_staging(self, max_age):
+        self._effect()
+        return await self._inner.clean_staging(max_age)
+
+    async def free_bytes(self):
+        return await self._inner.free_bytes()
+
+    async def aclose(self):
+        await self._inner.aclose()
+
+
+class Failing(StopAfter):
+    """A storage that refuses what a rule says, again and again: `Failing(inner, lambda key: NoSpace(...) or None)`."""
+
+    def __init__(self, inner, rule: Callable[[str], FrumiousError | None]) -> None:
+        super().__init__(inner, 10**12)
+        self._rule = rule
+
+    def _refuse(self, key: str) -> None:
+        if (error := self._rule(key)) is not None:
+            raise error
+
+    async def put(self, key, *args, **options):
+        self._refuse(key)
+        return await super().put(key, *args, **options)
+
+    async def write(self, items):
+        for item in items:
+            self._refuse(item.key)
+            await super().write([item])
+
+    async def move(self, pairs):
+        for pair in pairs:
+            self._refuse(pair[1])
+            await super().move([pair])
