@@ -26,6 +26,7 @@ NAMES = (
     "sïx-%41-1.0.zip",
     "a\"b<c>&d;e#f?g=h'i.egg",
     "six-1.0.tar.gz;",
+    "six&lt-1.0.zip",
 )
 LIST = (ListedProject("0-._.-._.-0", 7), ListedProject("Foo.Bar", 9), ListedProject("six", 3))
 

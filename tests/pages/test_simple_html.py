@@ -295,6 +295,11 @@ def test_a_page_that_is_not_utf_8_is_read_all_the_same():
     assert read("\ufeff" + PYPI.decode()).serial == 10251369
 
 
+def test_the_last_serial_counts():
+    """Conformance 20: it is a trailer."""
+    assert read("<html><body><!--SERIAL 1--></body></html>\n<!--SERIAL 2-->\n").serial == 2
+
+
 def test_the_list_gives_names_as_they_are_written():
     body = (
         b'<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.3"></head><body>'

@@ -50,7 +50,11 @@ class LocalStorage:
     """
 
     def __init__(
-        self, root: Path, *, sync: Callable[[Sequence[Path]], None] | None = None, link: Callable[[str, str], None] = os.link
+        self,
+        root: Path,
+        *,
+        sync: Callable[[Sequence[Path]], None] | None = None,
+        link: Callable[[str, str], None] = os.link,
     ) -> None:
         self._root = root
         self._base = f"{root}/"
@@ -98,7 +102,9 @@ class LocalStorage:
             with _translated(key):
                 descriptor = self._open_for_writing(writing, offset)
             try:
-                stored = await self._receive(descriptor, key, body, expected, offset, writing, validator, keep=keep)
+                stored = await self._receive(
+                    descriptor, key, body, expected, offset, writing, validator, keep=keep
+                )
                 with _translated(key):
                     _finish(descriptor, options)
             except WrongContent:
@@ -113,7 +119,7 @@ class LocalStorage:
             finally:
                 os.close(descriptor)
             with _translated(key):
-                self._rename(writing, target)
+                self._place(writing, target)
                 if keep:
                     _unlink(f"{writing}.v")
         finally:
@@ -171,7 +177,9 @@ class LocalStorage:
             raise WrongContent(key, expected=f"{expected.size} bytes", got=f"{size}")
         if expected.hexdigest and theirs.hexdigest() != expected.hexdigest:
             raise WrongContent(
-                key, expected=f"{expected.algorithm}={expected.hexdigest}", got=f"{expected.algorithm}={theirs.hexdigest()}"
+                key,
+                expected=f"{expected.algorithm}={expected.hexdigest}",
+                got=f"{expected.algorithm}={theirs.hexdigest()}",
             )
         return Stored(key, size, sha256.hexdigest())
 
@@ -218,7 +226,7 @@ class LocalStorage:
                 with _translated(item.key):
                     self._write_one(scratch, item)
                     if scratch is not target:
-                        self._rename(scratch, target)
+                        self._place(scratch, target)
                 self._touch(target)
 
         if items:
@@ -248,28 +256,33 @@ class LocalStorage:
                 origin, target = self._path(source), self._path(key)
                 with _translated(source):
                     scratch = target if key.startswith(STAGING) else self._temporary()
-                    _unlink(scratch)
-                    try:
-                        self._link(origin, scratch)
-                    except OSError as error:
-                        if error.errno not in _UNLINKABLE:
-                            raise
-                        shutil.copy2(origin, scratch, follow_symlinks=False)
+                    self._share(origin, scratch)
                     if scratch is not target:
-                        self._rename(scratch, target)
+                        self._place(scratch, target)
+                        _unlink(scratch)  # rename(2) does nothing if both names are links to one file
                 self._touch(target)
 
         if pairs:
             await self._in_thread(work)
+
+    def _share(self, origin: str, scratch: str) -> None:
+        try:
+            self._link(origin, scratch)
+        except FileExistsError:
+            os.unlink(scratch)
+            self._link(origin, scratch)
+        except OSError as error:
+            if error.errno not in _UNLINKABLE:
+                raise
+            shutil.copy2(origin, scratch, follow_symlinks=False)
 
     async def move(self, pairs: Sequence[tuple[str, str]]) -> None:
         def work() -> None:
             for source, key in pairs:
                 origin, target = self._path(source), self._path(key)
                 with _translated(source):
-                    # rename(2) does nothing if both names are links to one file; the source must go all the same.
                     self._rename(origin, target)
-                    _unlink(origin)
+                    _unlink(origin)  # as in `copy`
                 self._touch(target)
 
         if pairs:
@@ -345,9 +358,13 @@ class LocalStorage:
             if not prefix.startswith(_OURS) and (key == ".lock" or key.startswith(_OURS)):
                 continue
             if key.endswith("/"):
-                if (key.startswith(prefix) or prefix.startswith(key)) and (key > after or after.startswith(key)):
+                if (key.startswith(prefix) or prefix.startswith(key)) and (
+                    key > after or after.startswith(key)
+                ):
                     yield from self._walk(key[:-1], prefix, after)
-            elif key.startswith(prefix) and key > after and (stat := _stat(key, self._base + key)) is not None:
+            elif (
+                key.startswith(prefix) and key > after and (stat := _stat(key, self._base + key)) is not None
+            ):
                 yield stat
 
     # -------------------------------------------------------------- the rest
@@ -417,8 +434,18 @@ class LocalStorage:
 
     def _scratch_for(self, expected: Expected) -> str:
         # Names by a short digest: an algorithm and 128 hex would not fit into every file system's idea of a name.
-        name = hashlib.blake2s(f"{expected.algorithm}={expected.hexdigest}".encode(), digest_size=16).hexdigest()
+        name = hashlib.blake2s(
+            f"{expected.algorithm}={expected.hexdigest}".encode(), digest_size=16
+        ).hexdigest()
         return f"{self._base}{STAGING}d{name}"
+
+    def _place(self, scratch: str, target: str) -> None:
+        """Rename scratch into place; it is gone either way."""
+        try:
+            self._rename(scratch, target)
+        except BaseException:
+            _unlink(scratch, f"{scratch}.v")
+            raise
 
     def _rename(self, source: str, target: str) -> None:
         folder = target.rpartition("/")[0]
@@ -427,7 +454,7 @@ class LocalStorage:
         try:
             self._replace(source, target)
         except FileNotFoundError:
-            if not os.path.lexists(source):  # noqa: TID251 - one call, on the hot path
+            if not os.path.lexists(source):
                 raise
             self._made.discard(folder)  # somebody removed the directory
             self._make_directory(folder)
@@ -449,7 +476,7 @@ class LocalStorage:
             os.unlink(source)
 
     def _make_directory(self, path: str) -> None:
-        if not os.path.isdir(path):  # noqa: TID251 - one call, on the hot path
+        if not os.path.isdir(path):
             parent = path.rpartition("/")[0]
             if len(parent) >= len(self._base) - 1:
                 self._make_directory(parent)
@@ -539,9 +566,13 @@ def _translated(key: str) -> Iterator[None]:
 def _error(error: OSError, key: str) -> StorageError:
     reason = error.strerror or str(error)
     if error.errno in _FULL:
-        return NoSpace(f"no space left for {key} ({reason})", hint="free some space and run again; nothing is lost")
+        return NoSpace(
+            f"no space left for {key} ({reason})", hint="free some space and run again; nothing is lost"
+        )
     if error.errno in _DENIED:
-        return NotWritable(f"cannot write {key} ({reason})", hint="check owner, mode and mount of the mirror's directory")
+        return NotWritable(
+            f"cannot write {key} ({reason})", hint="check owner, mode and mount of the mirror's directory"
+        )
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         return NoSuchObject(f"{key} is not there")
     return StorageError(f"{key}: {reason}")

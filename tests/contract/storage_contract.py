@@ -1,0 +1,413 @@
+"""What every storage must do; `frumious.storage.base` is the text these tests read sentence by sentence."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from frumious.errors import NoSuchObject, WrongContent
+from frumious.storage.base import STAGING, Expected, Item, Options
+
+ODD_KEYS = [
+    "web/packages/a b/x+1.0.tar.gz",
+    "web/packages/%41/100%.zip",
+    "web/packages/ünï/日本語-1.0.whl",
+    "web/packages/q/" + "x" * 246,
+    "web/packages/!~(1)'/a;b=c,d&e@f$g*.whl",
+]
+BIG = bytes(range(256)) * 12_000  # 3 MB: many blocks
+
+
+def expect(data: bytes, algorithm: str = "sha256") -> Expected:
+    return Expected(algorithm, hashlib.new(algorithm, data).hexdigest(), len(data))
+
+
+async def stream(
+    data: bytes, piece: int = 65536, fail_after: int | None = None, error: BaseException | None = None
+):
+    for start in range(0, len(data), piece):
+        if fail_after is not None and start >= fail_after:
+            raise error or ConnectionResetError("the body broke off")
+        yield data[start : start + piece]
+        await asyncio.sleep(0)
+
+
+async def read(storage, key, *args):
+    return b"".join([block async for block in storage.open(key, *args)])
+
+
+async def keys(storage, prefix="", after=""):
+    return [stat.key async for stat in storage.list(prefix, after)]
+
+
+class StorageContract:
+    """Inherit, and give `make` as a method that returns a new, empty storage."""
+
+    def make(self, tmp_path):
+        raise NotImplementedError  # the subclass says which storage
+
+    @pytest.fixture
+    def use(self, tmp_path):
+        def call(work):
+            async def inside():
+                storage = self.make(tmp_path)
+                try:
+                    return await work(storage)
+                finally:
+                    await storage.aclose()
+
+            return asyncio.run(inside())
+
+        return call
+
+    # ------------------------------------------------------------------ put
+
+    @pytest.mark.parametrize("data", [b"", b"x", b"hello" * 1000, BIG])
+    def test_what_is_put_is_there(self, use, data):
+        async def work(storage):
+            stored = await storage.put("web/packages/f", stream(data), expect(data))
+            assert (stored.key, stored.size) == ("web/packages/f", len(data))
+            assert stored.sha256 == hashlib.sha256(data).hexdigest()
+            assert await read(storage, "web/packages/f") == data
+
+        use(work)
+
+    @pytest.mark.parametrize("algorithm", ["md5", "sha512", "blake2b", "sha256"])
+    def test_any_hashlib_digest_can_be_expected(self, use, algorithm):
+        async def work(storage):
+            stored = await storage.put("web/f", stream(b"data"), expect(b"data", algorithm))
+            assert stored.sha256 == hashlib.sha256(b"data").hexdigest()
+            with pytest.raises(WrongContent):
+                await storage.put("web/g", stream(b"datb"), expect(b"data", algorithm))
+
+        use(work)
+
+    @pytest.mark.parametrize("key", ODD_KEYS)
+    def test_odd_keys_are_keys(self, use, key):
+        async def work(storage):
+            await storage.put(key, stream(b"x"), Expected())
+            assert await read(storage, key) == b"x"
+            assert await keys(storage) == [key]
+
+        use(work)
+
+    @pytest.mark.parametrize("key", ["", "/etc/passwd", "a//b", "../x", "web/../../x", "a/./b", "a\0b", "a/"])
+    def test_what_is_no_key_is_refused(self, use, key):
+        async def work(storage):
+            with pytest.raises(ValueError, match="not a key"):
+                await storage.put(key, stream(b"x"), Expected())
+            with pytest.raises(ValueError, match="not a key"):
+                await storage.write([Item(key, b"x")])
+            with pytest.raises(ValueError, match="not a key"):
+                await storage.delete([key])
+            with pytest.raises(ValueError, match="not a key"):
+                await storage.stat([key])
+
+        use(work)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            pytest.param(lambda d: Expected("sha256", "0" * 64, len(d)), id="digest"),
+            pytest.param(lambda d: Expected(size=len(d) + 1), id="too short"),
+            pytest.param(lambda d: Expected(size=len(d) - 1), id="too long"),
+            pytest.param(
+                lambda d: Expected("sha256", hashlib.sha256(d).hexdigest(), len(d) - 1), id="size lies"
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("data", [b"some bytes", BIG])
+    def test_wrong_bytes_are_refused_and_invisible(self, use, wrong, data):
+        async def work(storage):
+            await storage.write([Item("web/f", b"before")])
+            with pytest.raises(WrongContent):
+                await storage.put("web/f", stream(data), wrong(data))
+            assert await read(storage, "web/f") == b"before"
+            assert await keys(storage) == ["web/f"]
+            assert await storage.partial(wrong(data)) is None
+            assert await keys(storage, STAGING) == []
+
+        use(work)
+
+    def test_an_endless_body_is_stopped_at_its_size(self, use):
+        async def work(storage):
+            taken = 0
+
+            async def endless():
+                nonlocal taken
+                while True:
+                    taken += 1
+                    yield b"x" * 1000
+
+            with pytest.raises(WrongContent, match="more"):
+                await storage.put("web/f", endless(), Expected(size=10_000))
+            assert taken == 11
+
+        use(work)
+
+    @pytest.mark.parametrize("error", [ConnectionResetError("broke"), asyncio.CancelledError()])
+    def test_what_the_body_raises_passes_and_nothing_is_visible(self, use, error):
+        async def work(storage):
+            await storage.write([Item("web/f", b"before")])
+            with pytest.raises(type(error)):
+                await storage.put(
+                    "web/f", stream(BIG, fail_after=10**6, error=error), Expected(size=len(BIG))
+                )
+            assert await read(storage, "web/f") == b"before"
+            assert await keys(storage, STAGING) == []
+
+        use(work)
+
+    def test_a_cancelled_put_leaves_nothing(self, use):
+        async def work(storage):
+            async def hanging():
+                yield b"x" * 100
+                await asyncio.Event().wait()
+
+            task = asyncio.create_task(storage.put("web/f", hanging(), Expected()))
+            await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await keys(storage) == []
+            assert await keys(storage, STAGING) == []
+
+        use(work)
+
+    def test_puts_of_one_key_at_the_same_time_end_in_one_of_them(self, use):
+        async def work(storage):
+            bodies = [bytes([n]) * 300_000 for n in range(6)]
+            await asyncio.gather(*(storage.put("web/f", stream(b), expect(b)) for b in bodies))
+            assert await read(storage, "web/f") in bodies
+            assert await keys(storage, STAGING) == []
+
+        use(work)
+
+    def test_puts_of_one_digest_at_the_same_time_do_not_mix(self, use):
+        async def work(storage):
+            names = [f"web/f{n}" for n in range(4)]
+            await asyncio.gather(*(storage.put(n, stream(BIG, piece=100_000), expect(BIG)) for n in names))
+            for name in names:
+                assert await read(storage, name) == BIG
+            assert await keys(storage, STAGING) == []
+
+        use(work)
+
+    # ------------------------------------------------------------- partials
+
+    def test_an_interrupted_put_is_continued(self, use):
+        async def work(storage):
+            if not storage.capabilities.resumable:
+                pytest.skip("this storage keeps no partials")
+            with pytest.raises(ConnectionResetError):
+                await storage.put("web/f", stream(BIG, fail_after=2 * 10**6), expect(BIG), validator='"v1"')
+            partial = await storage.partial(expect(BIG))
+            assert partial.validator == '"v1"'
+            assert 0 < partial.size < len(BIG)
+            stored = await storage.put(
+                "web/f", stream(BIG[partial.size :]), expect(BIG), offset=partial.size, validator='"v1"'
+            )
+            assert stored.size == len(BIG)
+            assert await read(storage, "web/f") == BIG
+            assert await storage.partial(expect(BIG)) is None
+            assert await keys(storage, STAGING) == []
+
+        use(work)
+
+    def test_a_continuation_that_does_not_fit_is_refused_and_forgotten(self, use):
+        async def work(storage):
+            with pytest.raises(ConnectionResetError):
+                await storage.put("web/f", stream(BIG, fail_after=10**6), expect(BIG), validator='"v"')
+            size = (await storage.partial(expect(BIG))).size
+            with pytest.raises(WrongContent):
+                await storage.put("web/f", stream(bytes(len(BIG) - size)), expect(BIG), offset=size)
+            assert await storage.partial(expect(BIG)) is None
+            assert await keys(storage) == []
+
+        use(work)
+
+    @pytest.mark.parametrize("offset", [1, 10**9])
+    def test_a_wrong_offset_is_a_mistake(self, use, offset):
+        async def work(storage):
+            with pytest.raises(ConnectionResetError):
+                await storage.put("web/f", stream(BIG, fail_after=10**6), expect(BIG), validator='"v"')
+            with pytest.raises(ValueError, match="partial"):
+                await storage.put("web/f", stream(b"rest"), expect(BIG), offset=offset)
+
+        use(work)
+
+    def test_a_discarded_partial_is_gone(self, use):
+        async def work(storage):
+            with pytest.raises(ConnectionResetError):
+                await storage.put("web/f", stream(BIG, fail_after=10**6), expect(BIG), validator='"v"')
+            await storage.discard_partial(expect(BIG))
+            await storage.discard_partial(expect(BIG))
+            assert await storage.partial(expect(BIG)) is None
+
+        use(work)
+
+    def test_staging_is_cleaned_but_young_partials_stay(self, use):
+        async def work(storage):
+            with pytest.raises(ConnectionResetError):
+                await storage.put("web/f", stream(BIG, fail_after=10**6), expect(BIG), validator='"v"')
+            await storage.write([Item(f"{STAGING}p1", b"x"), Item("web/kept", b"x")])
+            assert await storage.clean_staging(3600) == 1
+            assert await storage.partial(expect(BIG)) is not None
+            await storage.clean_staging(-1)
+            assert await storage.partial(expect(BIG)) is None
+            assert await keys(storage) == ["web/kept"]
+
+        use(work)
+
+    # -------------------------------------------------------------- batches
+
+    def test_writes_replace(self, use):
+        async def work(storage):
+            await storage.write([Item("web/a", b"1"), Item("web/b", b"2")])
+            await storage.write([Item("web/a", b"3")])
+            assert [await read(storage, key) for key in ("web/a", "web/b")] == [b"3", b"2"]
+
+        use(work)
+
+    def test_modified_is_a_fact_of_the_object(self, use):
+        async def work(storage):
+            moment = 1_600_000_000.123456
+            await storage.write([Item("web/a", b"1", Options(modified=moment))])
+            await storage.put("web/b", stream(b"2"), Expected(), Options(modified=moment))
+            await storage.copy([("web/a", "web/c")])
+            await storage.move([("web/b", "web/d")])
+            stats = await storage.stat(["web/a", "web/b", "web/c", "web/d"])
+            assert stats[1] is None
+            assert [s.modified for s in stats if s] == [pytest.approx(moment, abs=1e-6)] * 3
+            assert [s.size for s in stats if s] == [1, 1, 1]
+
+        use(work)
+
+    def test_copies_are_independent_of_what_replaces_them(self, use):
+        async def work(storage):
+            await storage.write([Item("web/a", b"1"), Item("web/b", b"old")])
+            await storage.copy([("web/a", "web/b"), ("web/a", "web/sub/c")])
+            await storage.write([Item("web/a", b"2")])
+            assert [await read(storage, key) for key in ("web/a", "web/b", "web/sub/c")] == [b"2", b"1", b"1"]
+
+        use(work)
+
+    def test_moves_replace_and_the_source_is_gone(self, use):
+        async def work(storage):
+            await storage.write([Item(f"{STAGING}1", b"new"), Item("web/x/y", b"old")])
+            await storage.copy([(f"{STAGING}1", f"{STAGING}2")])
+            await storage.move([(f"{STAGING}1", "web/x/y"), (f"{STAGING}2", "web/x/z")])
+            assert await read(storage, "web/x/y") == await read(storage, "web/x/z") == b"new"
+            assert await keys(storage, STAGING) == []
+
+        use(work)
+
+    def test_moving_one_link_onto_another_takes_the_source_away(self, use):
+        async def work(storage):
+            await storage.write([Item("web/a", b"1")])
+            await storage.copy([("web/a", "web/b")])
+            await storage.move([("web/a", "web/b")])
+            assert await keys(storage) == ["web/b"]
+
+        use(work)
+
+    @pytest.mark.parametrize("method", ["copy", "move"])
+    def test_an_absent_source_is_named_and_what_came_before_has_happened(self, use, method):
+        async def work(storage):
+            await storage.write([Item("web/a", b"1"), Item("web/c", b"1")])
+            with pytest.raises(NoSuchObject, match="web/none"):
+                await getattr(storage, method)(
+                    [("web/a", "web/b"), ("web/none", "web/d"), ("web/c", "web/e")]
+                )
+            found = await keys(storage)
+            assert "web/b" in found
+            assert "web/e" not in found
+
+        use(work)
+
+    def test_delete_is_idempotent(self, use):
+        async def work(storage):
+            await storage.write([Item("web/packages/a/b/c", b"1"), Item("web/packages/a/d", b"2")])
+            await storage.delete(["web/packages/a/b/c", "web/packages/a/b/c", "web/none/at/all"])
+            assert await keys(storage) == ["web/packages/a/d"]
+            await storage.write([Item("web/packages/a/b/c", b"again")])
+            assert await read(storage, "web/packages/a/b/c") == b"again"
+
+        use(work)
+
+    def test_empty_batches_are_nothing(self, use):
+        async def work(storage):
+            await storage.write([])
+            await storage.copy([])
+            await storage.move([])
+            await storage.delete([])
+            assert await storage.stat([]) == []
+            assert await keys(storage) == []
+
+        use(work)
+
+    # -------------------------------------------------------------- reading
+
+    @pytest.mark.parametrize(("start", "length"), [(0, None), (5, None), (5, 3), (0, 0), (9, 5), (100, 5)])
+    def test_parts_can_be_read(self, use, start, length):
+        async def work(storage):
+            data = b"0123456789"
+            await storage.write([Item("web/a", data)])
+            end = None if length is None else start + length
+            assert await read(storage, "web/a", start, length) == data[start:end]
+
+        use(work)
+
+    def test_reading_what_is_not_there_fails_on_the_first_step(self, use):
+        async def work(storage):
+            body = storage.open("web/none")
+            with pytest.raises(NoSuchObject):
+                await anext(body)
+
+        use(work)
+
+    def test_listing_is_in_key_order(self, use):
+        async def work(storage):
+            names = ["web/a", "web/a-b", "web/a/b", "web/a/b-c", "web/a.b", "web/b/c/d", "status", "web/ab/x"]
+            names.remove("web/a")  # a file and a directory of one name cannot both be
+            await storage.write([Item(name, b"x") for name in reversed(names)])
+            assert await keys(storage) == sorted(names)
+            assert await keys(storage, "web/a") == sorted(n for n in names if n.startswith("web/a"))
+            assert await keys(storage, "web/a/") == ["web/a/b", "web/a/b-c"]
+            assert await keys(storage, "nothing/") == []
+            for after in names:
+                assert await keys(storage, "", after) == [n for n in sorted(names) if n > after]
+
+        use(work)
+
+    def test_listing_while_others_write_and_delete(self, use):
+        async def work(storage):
+            await storage.write([Item(f"web/k{n:04}", b"x") for n in range(2500)])
+            seen = []
+            async for stat in storage.list("web/"):
+                seen.append(stat.key)
+                if len(seen) == 10:
+                    await storage.delete([f"web/k{n:04}" for n in range(2000, 2500)])
+                    await storage.write([Item("web/zzz", b"x")])
+            assert seen[:2000] == [f"web/k{n:04}" for n in range(2000)]
+
+        use(work)
+
+    def test_scratch_is_listed_only_when_asked_for(self, use):
+        async def work(storage):
+            await storage.write([Item(f"{STAGING}p1", b"x"), Item("web/a", b"x")])
+            assert await keys(storage) == ["web/a"]
+            assert await keys(storage, STAGING) == [f"{STAGING}p1"]
+
+        use(work)
+
+    def test_the_barrier_returns(self, use):
+        async def work(storage):
+            await storage.barrier()
+            await storage.write([Item("web/a", b"x"), Item(f"{STAGING}b", b"x")])
+            await storage.move([(f"{STAGING}b", "web/deep/er/b")])
+            await storage.delete(["web/a"])
+            await storage.barrier()
+            assert await keys(storage) == ["web/deep/er/b"]
+
+        use(work)
