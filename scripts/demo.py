@@ -39,13 +39,16 @@ def mirror() -> Path:
         code = subprocess.run([program, "-c", config, "mirror"], check=False).returncode
         if code != 1:
             raise SystemExit(f"expected exit code 1, got {code}")
-        lines = []
-        for line in config.read_text(encoding="utf-8").splitlines():
-            lines.append(f"directory = {DEMO / 'mirror'}" if line.startswith("directory") else line)
-        selection = ["", "[plugins]", "enabled =", "    allowlist_project", "", "[allowlist]", "packages ="]
-        config.write_text(
-            "\n".join([*lines, *selection, *(f"    {name}" for name in PROJECTS), ""]), encoding="utf-8"
-        )
+        text = config.read_text(encoding="utf-8")
+        for before, after in (
+            ("directory = /srv/pypi\n", f"directory = {DEMO / 'mirror'}\n"),
+            (";enabled =\n;    allowlist_project\n", "enabled =\n    allowlist_project\n"),
+            (";packages =\n;    six\n;    requests\n", "packages =\n" + "".join(f"    {name}\n" for name in PROJECTS)),
+        ):
+            if before not in text:
+                raise SystemExit(f"the default configuration has changed: no {before!r} in it")
+            text = text.replace(before, after, 1)
+        config.write_text(text, encoding="utf-8")
     say(f"2. Mirror {', '.join(PROJECTS)}")
     run(program, "-c", config, "mirror")
     say("3. Again: nothing new, so nothing is downloaded")

@@ -28,7 +28,7 @@ from frumious.upstream.polite import Polite, PoliteOptions
 from frumious.upstream import simple_api
 from frumious.upstream.simple_api import SimpleApiUpstream
 
-CONTACT = "https://github.com/frumious/frumious"
+CONTACT = "https://example.org/frumious"
 PYPI_REQUESTS_PER_SECOND = 200.0
 
 

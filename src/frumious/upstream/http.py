@@ -360,7 +360,8 @@ TRANSLATIONS: Mapping[type[BaseException], Meaning] = {
     foreign.PyreqwestError: Meaning("the HTTP client failed"),
     foreign.DetailedPyreqwestError: Meaning("the HTTP client failed"),
     foreign.BuilderError: Meaning("it cannot be asked for", RefusedAddress),
-    foreign.RequestError: Meaning("the request failed"),
+    # Among others a body that ends early, where nothing is decoded.
+    foreign.RequestError: Meaning("the exchange broke off"),
     foreign.StatusError: Meaning("the status is an error"),
     foreign.RedirectError: Meaning("its redirect cannot be followed", RefusedAddress),
     foreign.ClientClosedError: Meaning("our side has closed its connections", may_retry=False),
