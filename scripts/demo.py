@@ -43,7 +43,10 @@ def mirror() -> Path:
         for before, after in (
             ("directory = /srv/pypi\n", f"directory = {DEMO / 'mirror'}\n"),
             (";enabled =\n;    allowlist_project\n", "enabled =\n    allowlist_project\n"),
-            (";packages =\n;    six\n;    requests\n", "packages =\n" + "".join(f"    {name}\n" for name in PROJECTS)),
+            (
+                ";packages =\n;    six\n;    requests\n",
+                "packages =\n" + "".join(f"    {name}\n" for name in PROJECTS),
+            ),
         ):
             if before not in text:
                 raise SystemExit(f"the default configuration has changed: no {before!r} in it")

@@ -18,7 +18,7 @@ from frumious.config import Loaded, Settings, SimpleFormat, default_master
 from frumious.errors import ConfigError, NotWritable
 from frumious.filters.build import BadLine, build_selection
 from frumious.filters.rules import Selection
-from frumious.storage.local import LocalStorage
+from frumious.storage.local import LocalStorage, make_directory
 from frumious.storage.lock import hold_lock
 from frumious.sync.events import Notice, Observer
 from frumious.sync.fetch import Ports
@@ -122,7 +122,7 @@ def prepare_directory(directory: Path) -> None:
     """Make the mirror's directory and the folders a web server and bandersnatch expect; raises NotWritable."""
     try:
         for part in ("web/simple", "web/packages", "web/local-stats/days"):
-            (directory / part).mkdir(parents=True, exist_ok=True)
+            make_directory(directory / part)
     except OSError as error:
         raise NotWritable(
             f"cannot make {directory} ({error.strerror})",

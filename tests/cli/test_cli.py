@@ -131,7 +131,9 @@ def test_a_wrong_value_names_its_place_and_nothing_is_asked(mirror):
 
 
 def test_a_bad_line_in_a_list_names_its_line(mirror):
-    mirror.write("[plugins]\nenabled =\n    allowlist_project\n[allowlist]\npackages =\n    good\n    not a name!")
+    mirror.write(
+        "[plugins]\nenabled =\n    allowlist_project\n[allowlist]\npackages =\n    good\n    not a name!"
+    )
     done = mirror.run("mirror")
     assert done.returncode == 2
     number = mirror.config.read_text().splitlines().index("    not a name!") + 1
@@ -153,7 +155,9 @@ def test_a_run_in_a_log_is_plain_lines_with_one_summary(mirror):
     assert done.stdout == ""
     lines = done.stderr.splitlines()
     assert all(LINE.match(line) for line in lines), lines
-    assert re.search(r"INFO: mirror: 2 updated, 0 unchanged, 0 failed, 2 files \(.*\) downloaded, ", lines[-1])
+    assert re.search(
+        r"INFO: mirror: 2 updated, 0 unchanged, 0 failed, 2 files \(.*\) downloaded, ", lines[-1]
+    )
     assert [f["filename"] for f in mirror.page("foo-bar")["files"]] == ["foo_bar-1.0-py3-none-any.whl"]
     again = mirror.run("mirror")
     assert again.returncode == 0
@@ -232,7 +236,10 @@ def test_a_failing_command_after_is_told(mirror):
 
 
 def test_too_little_space_is_a_clear_stop(mirror):
-    mirror.write("[plugins]\nenabled =\n    allowlist_project\n[allowlist]\npackages =\n    a\n    foo-bar", min_free="99%%")
+    mirror.write(
+        "[plugins]\nenabled =\n    allowlist_project\n[allowlist]\npackages =\n    a\n    foo-bar",
+        min_free="99%%",
+    )
     done = mirror.run("mirror")
     assert done.returncode == 1
     assert "min-free" in done.stderr

@@ -493,6 +493,17 @@ class LocalStorage:
             self._touched |= {path, path.rpartition("/")[0]}
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory and its parents where they are missing, readable by everybody whatever the umask.
+
+    Raises OSError.
+    """
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(0o755)
+
+
 def sync_file_systems(folders: Sequence[Path]) -> None:
     """Write out everything of the file systems on which these folders lie: syncfs(2)."""
     for folder in folders:
