@@ -23,9 +23,9 @@ from frumious.storage.lock import hold_lock
 from frumious.sync.events import Notice, Observer
 from frumious.sync.fetch import Ports
 from frumious.sync.options import Rendering, SyncOptions
+from frumious.upstream import simple_api
 from frumious.upstream.http import HttpOptions, open_http
 from frumious.upstream.polite import Polite, PoliteOptions
-from frumious.upstream import simple_api
 from frumious.upstream.simple_api import SimpleApiUpstream
 
 CONTACT = "https://example.org/frumious"

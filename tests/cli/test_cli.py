@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from support.index import Drip, Hang, SimulatedIndex, Status, serve
 
 BIN = Path(sys.executable).parent
@@ -300,12 +301,7 @@ def test_killed_again_and_again_it_ends_up_whole(mirror):
     mirror.served.faults.add("file:*", Drip(20_000), times=40)
     killed = 0
     for files in range(2, 26, 4):
-        asked = len(mirror.served.requests("file:*"))
-        process = start(mirror, "mirror")
-        wait_for(lambda: process.poll() is not None or len(mirror.served.requests("file:*")) >= asked + files)
-        process.kill()
-        process.communicate()
-        killed += process.returncode == -signal.SIGKILL
+        killed += kill_after(mirror, files)
         check_tree(mirror.directory)
     assert killed >= 3
     done = mirror.run("mirror")
@@ -316,12 +312,21 @@ def test_killed_again_and_again_it_ends_up_whole(mirror):
     assert not (mirror.directory / "todo").exists()
 
 
+def kill_after(mirror, files):
+    """Start a run and kill it once it has asked for so many files; say whether it was still running."""
+    asked = len(mirror.served.requests("file:*"))
+    process = start(mirror, "mirror")
+    wait_for(lambda: process.poll() is not None or len(mirror.served.requests("file:*")) >= asked + files)
+    process.kill()
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
 def check_tree(directory: Path) -> None:
     import asyncio
 
-    from support import invariants
-
     from frumious.storage.local import LocalStorage
+    from support import invariants
 
     async def check():
         storage = LocalStorage(directory)

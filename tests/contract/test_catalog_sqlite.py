@@ -5,8 +5,8 @@ import hashlib
 
 import apsw
 import pytest
-from contract.catalog_contract import CatalogContract, publication
 
+from contract.catalog_contract import CatalogContract, publication
 from frumious.catalog.base import Batch
 from frumious.catalog.schema import VERSION
 from frumious.catalog.sqlite import open_catalog

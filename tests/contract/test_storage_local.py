@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from contract.storage_contract import BIG, StorageContract, expect, keys, read, stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contract.storage_contract import BIG, StorageContract, expect, keys, read, stream
 from frumious.errors import LockHeld, NoSpace, NoSuchObject, NotWritable, StorageError
 from frumious.storage.base import STAGING, Expected, Item
 from frumious.storage.local import LocalStorage, _error

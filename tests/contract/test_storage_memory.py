@@ -3,7 +3,6 @@
 import asyncio
 
 from contract.storage_contract import StorageContract, keys, read
-
 from frumious.storage.base import STAGING, Item
 from frumious.storage.memory import MemoryStorage
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from frumious.errors import FrumiousError
 
 
-class PowerCut(Exception):  # noqa: N818 - it is what happens, not an error of ours
+class PowerCut(Exception):
     """The machine is off; nothing more happens."""
 
 

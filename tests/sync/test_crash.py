@@ -7,12 +7,12 @@ never stopped (conformance 95, 96).
 import random
 
 import pytest
-from support.faults import PowerCut, StopAfter
-from support.index import SimulatedIndex
-from support.world import Limits, World
 
 from frumious.storage.memory import MemoryStorage
 from frumious.sync.summary import ExitCode
+from support.faults import PowerCut, StopAfter
+from support.index import SimulatedIndex
+from support.world import Limits, World
 
 LIMITS = Limits(projects=2, seconds=5)
 

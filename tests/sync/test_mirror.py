@@ -4,6 +4,13 @@ import hashlib
 import json
 
 import pytest
+
+from frumious.errors import BadPage, BadStatus, NoSpace, StorageError, Unreachable
+from frumious.filters.names import AllowNames, BlockNames
+from frumious.filters.rules import Selection
+from frumious.model.names import normalize
+from frumious.sync.events import Notice
+from frumious.sync.summary import ExitCode
 from support.index import (
     Cut,
     Edit,
@@ -19,13 +26,6 @@ from support.index import (
     WrongBytes,
 )
 from support.world import START, Limits, World
-
-from frumious.errors import BadPage, BadStatus, NoSpace, StorageError, Unreachable
-from frumious.filters.names import AllowNames, BlockNames
-from frumious.filters.rules import Selection
-from frumious.model.names import normalize
-from frumious.sync.events import Notice
-from frumious.sync.summary import ExitCode
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_a_body_that_breaks_off_is_resumed(world):
 
     assert world.mirror().exit_code is ExitCode.WHOLE
 
-    first, second = world.upstream.requests(f"file:{file.filename}")
+    _, second = world.upstream.requests(f"file:{file.filename}")
     assert second.headers["range"] == "bytes=3000000-"
     assert second.headers["if-range"]
 
@@ -588,8 +588,9 @@ def test_two_projects_cannot_claim_one_path_with_different_bytes(world):
     async def project(name, etag, *, fresh=False):
         offered = await original(name, etag, fresh=fresh)
         if name == "two" and offered is not None:
-            from msgspec.structs import replace as struct_replace
             from dataclasses import replace
+
+            from msgspec.structs import replace as struct_replace
 
             stolen = "https://files.example.org" + wheel.path
             files = tuple(struct_replace(f, url=stolen) for f in offered.detail.files)

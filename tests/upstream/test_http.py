@@ -385,7 +385,7 @@ def test_a_closed_transport_says_so_and_may_be_closed_twice(httpd):
         await transport.aclose()
         return await transport.get(f"{httpd.url}/", {}, max_bytes=MAX)
 
-    with pytest.raises(Unreachable, match="our side") as caught:
+    with pytest.raises(Unreachable, match="transport is closed") as caught:
         use(main)
 
     assert not caught.value.may_retry
@@ -732,7 +732,10 @@ def test_https_goes_through_the_proxy_and_stays_encrypted(secure):
 def test_a_certificate_is_good_for_its_own_names_only(secure):
     trusting = {"SSL_CERT_FILE": str(secure.ca_pem)}
 
-    with serve(connect_proxy) as proxy, pytest.raises(Unreachable, match=r"not accepted: .*not valid for name"):
+    with (
+        serve(connect_proxy) as proxy,
+        pytest.raises(Unreachable, match=r"not accepted: .*not valid for name"),
+    ):
         get(f"https://other.example.org:{secure.port}/", HttpOptions(AGENT, proxy=proxy.url), trusting)
 
 

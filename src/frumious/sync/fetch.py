@@ -21,7 +21,6 @@ from frumious.errors import (
     StaleProject,
     Unreachable,
     UpstreamError,
-    WrongContent,
 )
 from frumious.model import layout
 from frumious.model.names import NormalizedName

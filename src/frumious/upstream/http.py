@@ -82,7 +82,8 @@ class HttpTransport:
     """HTTP through pyreqwest; fills the Transport port, `open_http` makes one."""
 
     def __init__(self, shared: Client, single: Client, options: HttpOptions, *, is_proxied: bool) -> None:
-        self._shared, self._single, self._options, self._is_proxied = shared, single, options, is_proxied
+        self._clients: tuple[Client, Client] | None = shared, single
+        self._options, self._is_proxied = options, is_proxied
         self._credentials: dict[str, str] = {}
 
     @classmethod
@@ -104,7 +105,7 @@ class HttpTransport:
 
     async def get(self, url: str, headers: Mapping[str, str], *, max_bytes: int) -> Answer:
         """Fetch a whole response; Unreachable if the body is longer than `max_bytes` after decoding."""
-        exchange = await self._exchange(self._shared, "GET", url, {"accept-encoding": "gzip", **headers})
+        exchange = await self._exchange("GET", url, {"accept-encoding": "gzip", **headers})
         try:
             return exchange.answer(await exchange.body(max_bytes))
         finally:
@@ -112,7 +113,7 @@ class HttpTransport:
 
     async def head(self, url: str, headers: Mapping[str, str]) -> Answer:
         """Ask for the headers."""
-        exchange = await self._exchange(self._shared, "HEAD", url, {"accept-encoding": "identity", **headers})
+        exchange = await self._exchange("HEAD", url, {"accept-encoding": "identity", **headers})
         try:
             return exchange.answer(b"")
         finally:
@@ -124,17 +125,19 @@ class HttpTransport:
 
         The body is what was sent: Unreachable if it comes compressed for transport.
         """
-        client = self._single if large else self._shared
-        exchange = await self._exchange(client, "GET", url, {**headers, "accept-encoding": "identity"})
+        identity = {**headers, "accept-encoding": "identity"}
+        exchange = await self._exchange("GET", url, identity, large=large)
         try:
             yield exchange.stream()
         finally:
             await exchange.close()
 
     async def aclose(self) -> None:
-        """Close connections."""
-        await self._shared.close()
-        await self._single.close()
+        """Close connections; asking afterwards raises Unreachable."""
+        clients, self._clients = self._clients, None
+        # `close` ends what is under way, but idle connections are closed when nobody holds the client any more.
+        for client in clients or ():
+            await client.close()
 
     async def _exchange(self, client: Client, method: str, url: str, headers: Mapping[str, str]) -> _Exchange:
         """Return the first answer that is no redirect; whoever gets it closes it."""
@@ -144,6 +147,9 @@ class HttpTransport:
         asked = _Asked(
             str(address) if "@" in url or "#" in url else url, self._options, self._is_proxied, _now()
         )
+        if self._clients is None:
+            raise asked.failure("the transport is closed", may_retry=False)
+        client = self._clients[large]
         exchange = await self._sent(client, method, address, headers, asked)
         visited = {str(address)}
         while (location := exchange.location()) is not None:
