@@ -139,7 +139,9 @@ class HttpTransport:
         for client in clients or ():
             await client.close()
 
-    async def _exchange(self, client: Client, method: str, url: str, headers: Mapping[str, str]) -> _Exchange:
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], *, large: bool = False
+    ) -> _Exchange:
         """Return the first answer that is no redirect; whoever gets it closes it."""
         allow_http = self._options.allow_http
         address = self._without_credentials(parse_address(url, allow_http=allow_http))
