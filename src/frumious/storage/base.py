@@ -84,6 +84,13 @@ class Partial:
     """The ETag or Last-Modified under which the bytes were served, for `If-Range`."""
 
 
+def check_key(key: str) -> str:
+    """Return a key that is one: relative, no empty, `.` or `..` segments, no NUL; raises ValueError for others."""
+    if not key or "\0" in key or any(part in {"", ".", ".."} for part in key.split("/")):
+        raise ValueError(f"not a key: {key!r}")
+    return key
+
+
 class Storage(Protocol):
     """Objects by key.
 

@@ -24,7 +24,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from frumious.errors import NoSpace, NoSuchObject, NotWritable, StorageError, WrongContent
-from frumious.storage.base import STAGING, Capabilities, Expected, Item, Options, Partial, Stat, Stored
+from frumious.storage.base import (
+    STAGING,
+    Capabilities,
+    Expected,
+    Item,
+    Options,
+    Partial,
+    Stat,
+    Stored,
+    check_key,
+)
 
 T = TypeVar("T")
 
@@ -418,10 +428,7 @@ class LocalStorage:
         return await asyncio.get_running_loop().run_in_executor(self._threads, bind(work, *arguments))
 
     def _path(self, key: str) -> str:
-        """Return a key's path; ValueError for what is no key."""
-        if not key or "\0" in key or any(part in {"", ".", ".."} for part in key.split("/")):
-            raise ValueError(f"not a key: {key!r}")
-        return self._base + key
+        return self._base + check_key(key)
 
     def _prepare(self) -> None:
         if not self._ready:

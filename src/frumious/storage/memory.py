@@ -9,7 +9,17 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from frumious.errors import NoSuchObject, WrongContent
-from frumious.storage.base import STAGING, Capabilities, Expected, Item, Options, Partial, Stat, Stored
+from frumious.storage.base import (
+    STAGING,
+    Capabilities,
+    Expected,
+    Item,
+    Options,
+    Partial,
+    Stat,
+    Stored,
+    check_key,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ class MemoryStorage:
         offset: int = 0,
         validator: str | None = None,
     ) -> Stored:
-        _check(key)
+        check_key(key)
         identity = _identity(expected)
         data = bytearray()
         if offset:
@@ -116,22 +126,22 @@ class MemoryStorage:
 
     async def write(self, items: Sequence[Item]) -> None:
         for item in items:
-            _check(item.key)
+            check_key(item.key)
             self._do(_Effect(item.key, _Object(item.data, _modified(item.options))))
 
     async def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
         for source, key in pairs:
-            _check(key)
+            check_key(key)
             self._do(_Effect(key, self._get(source)))
 
     async def move(self, pairs: Sequence[tuple[str, str]]) -> None:
         for source, key in pairs:
-            _check(key)
+            check_key(key)
             self._do(_Effect(key, self._get(source), source))
 
     async def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
-            _check(key)
+            check_key(key)
             if key in self._objects:
                 self._do(_Effect(key, None))
 
@@ -144,7 +154,7 @@ class MemoryStorage:
 
     async def stat(self, keys: Sequence[str]) -> list[Stat | None]:
         for key in keys:
-            _check(key)
+            check_key(key)
         return [self._stat(key) if key in self._objects else None for key in keys]
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stat]:
@@ -173,7 +183,7 @@ class MemoryStorage:
         """Nothing is open."""
 
     def _get(self, key: str) -> _Object:
-        _check(key)
+        check_key(key)
         if key not in self._objects:
             raise NoSuchObject(f"{key} is not there")
         return self._objects[key]
@@ -181,11 +191,6 @@ class MemoryStorage:
     def _stat(self, key: str) -> Stat:
         found = self._objects[key]
         return Stat(key, len(found.data), found.modified)
-
-
-def _check(key: str) -> None:
-    if not key or "\0" in key or any(part in {"", ".", ".."} for part in key.split("/")):
-        raise ValueError(f"not a key: {key!r}")
 
 
 def _identity(expected: Expected) -> Expected:
