@@ -5,11 +5,19 @@ import asyncio
 from contract.storage_contract import StorageContract, keys, read
 from frumious.storage.base import STAGING, Item
 from frumious.storage.memory import MemoryStorage
+from support.faults import Failing, StopAfter
 
 
 class TestMemory(StorageContract):
     def make(self, tmp_path):
         return MemoryStorage()
+
+
+class TestWrapped(StorageContract):
+    """A wrapper keeps every promise of what it wraps."""
+
+    def make(self, tmp_path):
+        return StopAfter(Failing(MemoryStorage(), lambda key: None), 10**9)
 
 
 def test_what_came_after_the_barrier_may_be_lost():

@@ -122,7 +122,7 @@ def render(page: ProjectPage, display: str, rendering: Rendering) -> Rendered:
     """Return every form of a page that is to be stored."""
     pages: dict[str, bytes] = {}
     links: dict[str, str] = {}
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.sha256()  # not BLAKE2: processors have instructions for this one
     if rendering.html:
         html = layout.page_key(page.name, PageKind.HTML, hash_index=rendering.hash_index)
         pages[html] = simple_html.render_project_detail(page, display)
