@@ -20,7 +20,8 @@
     ├── CatalogError               our own database
     │   ├── CatalogTooNew          written by a newer Frumious; left untouched
     │   └── CatalogBroken          SQLite cannot read it
-    └── LockHeld                   another publisher is at work
+    ├── LockHeld                   another publisher is at work
+    └── InternalError              a defect of ours, met while one project was looked at
 
 An error carries facts; its message is made here, once. `hint` says what to do next. Misuse by the programmer is a plain
 `ValueError` or `TypeError` and is not part of this tree.
@@ -210,3 +211,13 @@ class LockHeld(FrumiousError):
             f"another run is at work on this mirror ({path} is held by {holder}); nothing to do here"
         )
         self.path, self.holder = path, holder
+
+
+class InternalError(FrumiousError):
+    """A defect of ours, met while one project was looked at; the others go on."""
+
+    hint = "please report this with the output of --debug"
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"internal error: {type(cause).__name__}: {cause}")
+        self.__cause__ = cause

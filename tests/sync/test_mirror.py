@@ -719,3 +719,41 @@ def test_equal_input_gives_equal_bytes(tmp_path):
         world.mirror()
         trees.append(world.tree())
     assert trees[0] == trees[1]
+
+
+def test_a_full_disk_ends_the_run_and_nothing_is_torn(world):
+    from support.faults import Failing
+
+    for number in range(5):
+        world.index.upload("many", f"1.{number}")
+    full = Failing(world.storage, lambda key: NoSpace("no space left") if "many-1.3" in key else None)
+    with pytest.raises(NoSpace):
+        world.mirror(storage=full)
+    world.check()
+    assert world.mirror().exit_code is ExitCode.WHOLE  # space came back
+    assert len(world.filenames("many")) == 5
+
+
+def test_a_storage_fault_of_one_file_is_its_projects_alone(world):
+    from support.faults import Failing
+
+    for number in range(5):
+        world.index.upload("many", f"1.{number}")
+    odd = Failing(world.storage, lambda key: StorageError("File name too long") if "many-1.3" in key else None)
+    summary = world.mirror(storage=odd)
+    assert summary.failed == {"many": "File name too long"}
+    assert world.listed() == ["A", "Foo.Bar"]
+
+
+def test_a_defect_met_in_one_project_does_not_cost_the_others(world):
+    original = world.upstream.project
+
+    async def project(name, etag, *, fresh=False):
+        if name == "a":
+            raise ZeroDivisionError("a defect")
+        return await original(name, etag, fresh=fresh)
+
+    world.upstream.project = project
+    summary = world.mirror()
+    assert summary.failed == {"a": "internal error: ZeroDivisionError: a defect"}
+    assert world.listed() == ["Foo.Bar"]

@@ -14,6 +14,7 @@ from frumious.errors import (
     BadPage,
     CatalogError,
     FrumiousError,
+    InternalError,
     NoSpace,
     NotWritable,
     StaleProject,
@@ -32,6 +33,7 @@ from frumious.sync.events import (
 )
 from frumious.sync.fetch import Fetcher, Ports, Prepared, SpaceBudget
 from frumious.sync.files import read_text, todo_text, write_root, write_texts
+from frumious.sync.groups import at_once, first
 from frumious.sync.options import Limits, Rendering, SyncOptions
 from frumious.sync.plan import Changes, Job, Wanted, compare_lists, is_done, next_retry, without
 from frumious.sync.publish import Publisher
@@ -252,8 +254,8 @@ class _Run:
             return
         options = options or self._options
         self._ports.observe(Planned(count))
-        first = count if whole_known and count <= options.small_selection else 0
-        budget = SpaceBudget(await self._ports.storage.free_bytes(), options.min_free, known_first=first)
+        waiting = count if whole_known and count <= options.small_selection else 0
+        budget = SpaceBudget(await self._ports.storage.free_bytes(), options.min_free, known_first=waiting)
         fetcher = Fetcher(self._ports, options, state.head, budget)
         publisher = Publisher(self._ports, options.rendering, before, self._limits, fetcher.settled)
         try:
@@ -261,12 +263,12 @@ class _Run:
                 group.create_task(publisher.run())
                 try:
                     # With everybody waiting for the whole plan, everybody needs a task.
-                    await self._passes(jobs, first or options.streams, fetcher, publisher, strict=strict)
+                    await self._passes(jobs, waiting or options.streams, fetcher, publisher, strict=strict)
                 except Stopped as reason:
                     self.summary.stopped = str(reason)
                 await publisher.end()
         except* FrumiousError as errors:
-            raise _first(errors) from None
+            raise first(errors) from None
 
     async def _passes(
         self, jobs: AsyncIterator[Job], workers: int, fetcher: Fetcher, publisher: Publisher, *, strict: bool
@@ -301,14 +303,7 @@ class _Run:
                     return
                 await self._look_at(job, fetcher, publisher, stale, strict=strict)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(workers):
-                    group.create_task(work())
-        except* FrumiousError as errors:
-            raise _first(errors) from None
-        except* Stopped as stops:
-            raise _first(stops) from None
+        await at_once(work, workers)
 
     async def _look_at(
         self, job: Job, fetcher: Fetcher, publisher: Publisher, stale: list[Job] | None, *, strict: bool
@@ -329,6 +324,10 @@ class _Run:
                 raise
             self._count_unreached(error)
             await self._failed(job, error, publisher)
+        except Exception as error:  # a defect of ours in one page must not cost the other 900 thousand
+            if strict:
+                raise
+            await self._failed(job, InternalError(error), publisher)
         else:
             self._unreached = 0
             await publisher.add(outcome)
@@ -451,8 +450,3 @@ async def _each(jobs: Iterable[Job]) -> AsyncIterator[Job]:
 def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    found = group.exceptions[0]
-    return _first(found) if isinstance(found, BaseExceptionGroup) else found

@@ -15,8 +15,10 @@ from frumious.catalog.base import Catalog, Check, HeldFile, Publication, Revisio
 from frumious.errors import (
     BadPage,
     BadStatus,
+    CatalogError,
     FrumiousError,
     NoSpace,
+    NotWritable,
     PathTaken,
     StaleProject,
     Unreachable,
@@ -28,6 +30,7 @@ from frumious.model.project import Digest, File, ProjectDetail, ProjectStatus
 from frumious.pages import legacy_json
 from frumious.storage.base import STAGING, Expected, Options, Partial, Storage, Stored
 from frumious.sync.events import BytesReceived, FileHeld, FilesPlanned, Notice, Observer
+from frumious.sync.groups import at_once
 from frumious.sync.options import SyncOptions
 from frumious.sync.page import Rendered, build_page, render
 from frumious.sync.plan import Job, is_stuck, serial_to_publish
@@ -294,17 +297,15 @@ class Fetcher:
             for file in pending:
                 try:
                     held[file.filename], whole = await self._hold_file(job.name, file, plan)
-                except (UpstreamError, PathTaken) as error:
+                except (NoSpace, NotWritable, CatalogError):
+                    raise  # ours, and everybody's
+                except FrumiousError as error:
                     failures.append(error)
                 else:
                     incomplete |= not whole
 
-        if len(plan.missing) == 1:
-            await work()
-        elif plan.missing:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(len(plan.missing), self._options.streams)):
-                    group.create_task(work())
+        if plan.missing:
+            await at_once(work, min(len(plan.missing), self._options.streams))
         if failures:
             raise failures[0]
         # In upstream's order, so that equal input gives equal rows.
