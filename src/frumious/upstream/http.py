@@ -297,22 +297,19 @@ class _Exchange:
         return b"".join(parts)
 
     def _blocks(self) -> _Blocks:
-        said = self._headers.get("content-length", "")
-        announced = int(said) if said.isascii() and said.isdecimal() and self._status != 304 else None
-        return _Blocks(self._response.body_reader, announced, self._asked)
+        return _Blocks(self._response.body_reader, self._asked)
 
     def _encoding(self) -> str:
         return self._headers.get("content-encoding", "").strip().lower() or "identity"
 
 
 class _Blocks:
-    """A body block by block, exactly as long as it was announced to be."""
+    """A body block by block. That it is as long as it was announced to be is what the client sees to."""
 
-    __slots__ = ("_announced", "_asked", "_got", "_reader")
+    __slots__ = ("_asked", "_reader")
 
-    def __init__(self, reader: ResponseBodyReader, announced: int | None, asked: _Asked) -> None:
-        self._reader, self._announced, self._asked = reader, announced, asked
-        self._got = 0
+    def __init__(self, reader: ResponseBodyReader, asked: _Asked) -> None:
+        self._reader, self._asked = reader, asked
 
     def __aiter__(self) -> Self:
         return self
@@ -323,10 +320,7 @@ class _Blocks:
         except foreign.PyreqwestError as error:
             raise self._asked.translated(error) from error
         if block is None:
-            if self._announced is not None and self._got != self._announced:
-                raise self._asked.failure(f"its body ends after {self._got} of {self._announced} bytes")
             raise StopAsyncIteration
-        self._got += len(block)
         return bytes(block)
 
 
