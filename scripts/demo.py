@@ -9,6 +9,7 @@ import contextlib
 import functools
 import http.server
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,31 +28,36 @@ def say(text: str) -> None:
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
-    print("$", *[str(part).replace(f"{ROOT}/", "") for part in command], flush=True)
-    subprocess.run([str(part) for part in command], check=True, env=env)
+    shown = shlex.join(str(part).replace(f"{ROOT}/", "") for part in command)
+    print(f"$ {shown}", flush=True)
+    code = subprocess.run([str(part) for part in command], check=False, env=env).returncode
+    if code:
+        raise SystemExit(
+            f"\nerror: this ended with {code}: {shown}\nWhat stands above says why; run the demo again afterwards."
+        )
 
 
 def mirror() -> Path:
     """Let Frumious write its default configuration, change what a person would change, and mirror."""
     program, config = Path(sys.executable).with_name("frumious"), DEMO / "bandersnatch.conf"
     say("1. A first run without a configuration file writes one")
-    if not config.exists():
-        code = subprocess.run([program, "-c", config, "mirror"], check=False).returncode
-        if code != 1:
-            raise SystemExit(f"expected exit code 1, got {code}")
-        text = config.read_text(encoding="utf-8")
-        for before, after in (
-            ("directory = /srv/pypi\n", f"directory = {DEMO / 'mirror'}\n"),
-            (";enabled =\n;    allowlist_project\n", "enabled =\n    allowlist_project\n"),
-            (
-                ";packages =\n;    six\n;    requests\n",
-                "packages =\n" + "".join(f"    {name}\n" for name in PROJECTS),
-            ),
-        ):
-            if before not in text:
-                raise SystemExit(f"the default configuration has changed: no {before!r} in it")
-            text = text.replace(before, after, 1)
-        config.write_text(text, encoding="utf-8")
+    config.unlink(missing_ok=True)
+    code = subprocess.run([program, "-c", config, "mirror"], check=False).returncode
+    if code != 1:
+        raise SystemExit(f"expected exit code 1, got {code}")
+    text = config.read_text(encoding="utf-8")
+    for before, after in (
+        ("directory = /srv/pypi\n", f"directory = {DEMO / 'mirror'}\n"),
+        (";enabled =\n;    allowlist_project\n", "enabled =\n    allowlist_project\n"),
+        (
+            ";packages =\n;    six\n;    requests\n",
+            "packages =\n" + "".join(f"    {name}\n" for name in PROJECTS),
+        ),
+    ):
+        if before not in text:
+            raise SystemExit(f"the default configuration has changed: no {before!r} in it")
+        text = text.replace(before, after, 1)
+    config.write_text(text, encoding="utf-8")
     say(f"2. Mirror {', '.join(PROJECTS)}")
     run(program, "-c", config, "mirror")
     say("3. Again: nothing new, so nothing is downloaded")
@@ -123,7 +129,7 @@ def install(index: str) -> None:
                 continue
             run(uv, "venv", "--python", sys.executable, place, env=environment)
             run(uv, "pip", "install", "--no-cache", "--python", python, INSTALLED, env=environment)
-        run(python, "-c", f"import attr; print('{INSTALLED}', attr.__version__, 'works')")
+        run(python, "-c", f'import attr; print("{INSTALLED}", attr.__version__, "works")')
 
 
 def find_uv() -> str | None:

@@ -6,46 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from support.index import Drip, Hang, SimulatedIndex, Status, serve
-
-BIN = Path(sys.executable).parent
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (DEBUG|INFO|WARNING|ERROR|CRITICAL): ")
-
-
-def run(*args, program="frumious", env=None, **options):
-    return subprocess.run(
-        [BIN / program, *map(str, args)],
-        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **(env or {})}, **options,
-    )  # fmt: skip
-
-
-class Mirror:
-    """A configuration file beside a served index."""
-
-    def __init__(self, tmp_path, served):
-        self.index, self.served = served.index, served
-        self.directory, self.config = tmp_path / "mirror", tmp_path / "frumious.conf"
-        self.write()
-
-    def write(self, extra="", **keys):
-        values = {"directory": self.directory, "master": self.served.url, "timeout": 2, **keys}
-        lines = [f"{key.replace('_', '-')} = {value}" for key, value in values.items()]
-        self.config.write_text("\n".join(["[mirror]", *lines, extra, ""]))
-
-    @property
-    def env(self):
-        return {"SSL_CERT_FILE": str(self.served.ca_pem), "no_proxy": "127.0.0.1,localhost"}
-
-    def run(self, *args, **options):
-        return run("-c", self.config, *args, env=self.env, **options)
-
-    def page(self, name):
-        return json.loads((self.directory / "web/simple" / name / "index.v1_json").read_text())
+from support.program import BIN, LINE, Mirror, run, wait_for
 
 
 @pytest.fixture
@@ -250,24 +216,10 @@ def test_too_little_space_is_a_clear_stop(mirror):
 # --------------------------------------------------- locks, signals, crashes
 
 
-def start(mirror, *args):
-    return subprocess.Popen(
-        [BIN / "frumious", "-c", mirror.config, *args],
-        stderr=subprocess.PIPE, text=True, env={**os.environ, **mirror.env},
-    )  # fmt: skip
-
-
-def wait_for(condition, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-
-
 def test_a_second_run_ends_at_once_with_one_line(mirror):
     mirror.write(timeout=30)
     mirror.served.faults.add("page:a", Hang())
-    first = start(mirror, "mirror")
+    first = mirror.start("mirror")
     try:
         wait_for(lambda: mirror.served.requests("page:a"))
         second = mirror.run("mirror")
@@ -284,7 +236,7 @@ def test_a_second_run_ends_at_once_with_one_line(mirror):
 def test_a_signal_ends_the_run_cleanly(mirror, number):
     mirror.write(timeout=30)
     mirror.served.faults.add("page:a", Hang())
-    process = start(mirror, "mirror")
+    process = mirror.start("mirror")
     wait_for(lambda: mirror.served.requests("page:a"))
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
@@ -315,7 +267,7 @@ def test_killed_again_and_again_it_ends_up_whole(mirror):
 def kill_after(mirror, files):
     """Start a run and kill it once it has asked for so many files; say whether it was still running."""
     asked = len(mirror.served.requests("file:*"))
-    process = start(mirror, "mirror")
+    process = mirror.start("mirror")
     wait_for(lambda: process.poll() is not None or len(mirror.served.requests("file:*")) >= asked + files)
     process.kill()
     process.communicate()

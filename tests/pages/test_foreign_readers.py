@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 import pypi_simple
 import pytest
-from page_values import SIX, URL, WHEEL, our_file, our_page, sha256
 from pip._internal.index.collector import IndexContent, parse_links
 from simple_repository import parser as simple_repository
 
 from frumious.model.project import Digest, ListedProject, ProjectStatus
 from frumious.pages import simple_html, simple_json
+from pages.page_values import SIX, URL, WHEEL, our_file, our_page, sha256
 
 PROVENANCE = "https://index.example.org/integrity/six/1.16.0/six/provenance"
 SDIST = "six-1.16.0.tar.gz"

@@ -7,10 +7,10 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from page_values import sha256
 
 from frumious.errors import BadPage
 from frumious.pages.legacy_json import ReleaseFacts, canonical, parse_release_facts
+from pages.page_values import sha256
 
 URL = "https://index.example.org/pypi/six/json"
 WHEEL = {

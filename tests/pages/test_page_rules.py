@@ -9,11 +9,11 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 from hypothesis import given, settings
-from page_values import SIX, WHEEL, any_text, look, our_file, our_page, project_pages, sha256
 
 from frumious.model.names import InvalidName
 from frumious.model.project import Digest, ListedProject, ProjectStatus
 from frumious.pages import simple_html, simple_json
+from pages.page_values import SIX, WHEEL, any_text, look, our_file, our_page, project_pages, sha256
 
 NASTY = 'it\'s "broken", <b>&amp;</b>\r\n\tsee\x0b \U0001f622 &lt;'
 NASTY_AS_WRITTEN = NASTY.replace("\x0b", "\ufffd")

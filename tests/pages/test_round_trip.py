@@ -6,10 +6,10 @@ from urllib.parse import urljoin
 
 import msgspec
 from hypothesis import given, settings
-from page_values import SIX, URL, any_text, project_pages
 
 from frumious.model.project import File, PageFile, ProjectDetail, ProjectPage
 from frumious.pages import simple_html, simple_json
+from pages.page_values import SIX, URL, any_text, project_pages
 
 
 def from_json(page: ProjectPage) -> ProjectDetail:

@@ -7,11 +7,11 @@ import warnings
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from page_values import SIX, URL, sha256
 
 from frumious.errors import BadPage, UnsupportedVersion
 from frumious.model.project import Digest, File, ListedProject, ProjectDetail, ProjectStatus
 from frumious.pages.simple_html import parse_project_detail, parse_project_list
+from pages.page_values import SIX, URL, sha256
 
 LIST_URL = "https://index.example.org/simple/"
 A = sha256("a")

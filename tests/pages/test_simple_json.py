@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from page_values import FILES, SIX, URL, WHEEL, sha256, their_file, their_page
 
 from frumious.errors import BadPage, UnsupportedVersion
 from frumious.model.project import Digest, File, ListedProject, ProjectDetail, ProjectStatus
 from frumious.pages.simple_json import parse_project_detail, parse_project_list
+from pages.page_values import FILES, SIX, URL, WHEEL, sha256, their_file, their_page
 
 LIST_URL = "https://index.example.org/simple/"
 DEEP = b"[" * 200_000 + b"]" * 200_000

@@ -1,12 +1,11 @@
 """Real pip and real uv install from a tree that nginx serves, and from nothing else (conformance 107, 108, 110)."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from support.installers import INSTALLERS, imported, isolated, run
 from support.nginx import run_nginx
 
 CONTRIB = Path(__file__).resolve().parents[2] / "contrib"
@@ -18,57 +17,7 @@ NEEDED = ("snark-1.0-py3-none-any.whl", "boojum-1.2+crew.1-py3-none-any.whl")
 
 @pytest.fixture
 def alone(tmp_path):
-    """An environment without any index, configuration, cache or way out of this machine."""
-    foreign = ("PIP_", "UV_", "VIRTUAL_ENV", "PYTHON", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
-    nowhere = "http://127.0.0.1:9"
-    return kept | {
-        "HOME": str(tmp_path / "home"),
-        "XDG_CONFIG_HOME": str(tmp_path / "home"),
-        "http_proxy": nowhere,
-        "https_proxy": nowhere,
-        "no_proxy": "127.0.0.1",
-        "PIP_CONFIG_FILE": os.devnull,
-        "PIP_CACHE_DIR": str(tmp_path / "pip-cache"),
-        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-        "UV_CACHE_DIR": str(tmp_path / "uv-cache"),
-        "UV_NO_CONFIG": "1",
-        "UV_PYTHON_DOWNLOADS": "never",
-    }
-
-
-def run(program, *arguments, env):
-    """Run `python -m program`; what it prints is the test's message if it fails."""
-    command = [sys.executable, "-m", program, *map(str, arguments)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
-    return done.stdout + done.stderr
-
-
-def pip_install(target, index_url, env):
-    pytest.importorskip("pip", reason="pip is not in this environment, so installing with it is NOT tested")
-    run("pip", "install", "--target", target, "snark", env=env | {"PIP_INDEX_URL": index_url})
-
-
-def uv_install(target, index_url, env):
-    uv = pytest.importorskip(
-        "uv", reason="uv is not installed, so installing with it is NOT tested (pip install uv)"
-    )
-    assert uv.find_uv_bin()
-    python = ("--python", sys.executable)
-    run(
-        "uv",
-        "pip",
-        "install",
-        *python,
-        "--target",
-        target,
-        "snark",
-        env=env | {"UV_DEFAULT_INDEX": index_url},
-    )
-
-
-INSTALLERS = {"pip": pip_install, "uv": uv_install}
+    return isolated(tmp_path)
 
 
 def assert_installed(target):
@@ -77,13 +26,7 @@ def assert_installed(target):
         "snark-1.0.dist-info",
         "boojum-1.2+crew.1.dist-info",
     }
-    program = (
-        f"import sys; sys.path.insert(0, {str(target)!r})\n"
-        "import snark, boojum; print(snark.__version__, boojum.__version__)"
-    )
-    command = [sys.executable, "-I", "-c", program]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert shown.stdout.split() == ["1.0", "1.2+crew.1"]
+    assert imported(target, "snark", "boojum") == ["1.0", "1.2+crew.1"]
 
 
 @pytest.mark.parametrize("installer", sorted(INSTALLERS))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit code (docs/operations.md)."""
+    _open_standard_streams()
     code = run(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -21,6 +22,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Not sys.exit: the HTTP client's runtime can abort an interpreter that shuts down right after a request
     # (docs/decisions/0001). Everything of ours is closed by now.
     os._exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where a standard stream is closed (`2>&-`, some supervisors).
+
+    Else the next file that is opened, such as the catalog, would get its number, and what a library prints.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", closefd=False))
 
 
 def run(argv: Sequence[str]) -> int:

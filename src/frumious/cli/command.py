@@ -11,17 +11,18 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
+import time
 import traceback
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from frumious.cli.console import log, set_up_logging, tell, watching
+from frumious.cli.console import can_show_live, hand_on_to_root, log, set_up_logging, tell, watching
 from frumious.config import Loaded, MissingConfig, Settings, load, write_default_config
-from frumious.errors import ConfigError, FrumiousError, UsageError
+from frumious.errors import ConfigError, FrumiousError, LockHeld, UsageError
 from frumious.model.names import InvalidName, NormalizedName, normalize
 from frumious.sync.engine import mirror, sync
-from frumious.sync.events import Observer
+from frumious.sync.events import Event, Observer
 from frumious.sync.summary import ExitCode, Summary
 from frumious.sync.text import human_bytes, human_seconds
 from frumious.wiring import open_mirror
@@ -35,6 +36,7 @@ class Interrupted(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.number = number
+        self.exit_code = 128 + number
 
 
 def execute(parsed: argparse.Namespace) -> int:
@@ -47,7 +49,7 @@ def execute(parsed: argparse.Namespace) -> int:
         return error.exit_code
     except Interrupted as stop:
         log.warning("stopped by %s; what is published stays, the next run goes on from here", stop)
-        return 128 + stop.number
+        return stop.exit_code
     except Exception as error:  # noqa: BLE001 - the last place that can turn a defect into a clear line
         log.critical("internal error: %s: %s", type(error).__name__, error)
         log.log(logging.CRITICAL if parsed.debug else logging.DEBUG, "%s", traceback.format_exc())
@@ -63,15 +65,49 @@ def _execute(parsed: argparse.Namespace) -> int:
     for warning in loaded.warnings:
         log.warning("%s", warning)
     settings = loaded.settings
-    _apply_log_config(settings)
-    with watching(live=sys.stderr.isatty() and not parsed.debug) as observe:
-        summary = asyncio.run(_stoppable(_run(loaded, names, observe)))
+    _apply_log_config(loaded)
+    seen = Summary(command=parsed.command, started=time.time())
+    try:
+        with watching(live=can_show_live() and not parsed.debug) as observe:
+            summary = asyncio.run(_stoppable(_run(loaded, names, _both(seen.see, observe))))
+    except (FrumiousError, Interrupted) as error:
+        _report_broken_off(seen, error, settings)
+        if isinstance(error, FrumiousError) and settings.run_after and seen.changed:
+            _run_after(settings, seen)  # what was published is published; a later run would not tell of it
+        raise
     _report(summary)
+    if _has_nothing_but_missing(summary):
+        log.error("hint: upstream has none of these projects; check `master` (%s)", settings.master)
     if settings.summary_file is not None:
-        _write_summary(settings.summary_file, summary)
+        _write_summary(settings.summary_file, summary.as_json())
     if settings.run_after and summary.changed:
         _run_after(settings, summary)
     return summary.exit_code
+
+
+def _has_nothing_but_missing(summary: Summary) -> bool:
+    there = summary.updated + summary.unchanged + len(summary.failed)
+    return not there and len(summary.missing) + len(summary.vanished) > 1
+
+
+def _both(first: Observer, second: Observer) -> Observer:
+    def observe(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return observe
+
+
+def _report_broken_off(seen: Summary, error: FrumiousError | Interrupted, settings: Settings) -> None:
+    """Tell how far a run came that ended before its end; one that never held the lock has nothing to tell."""
+    if isinstance(error, (LockHeld, ConfigError)):
+        return
+    seen.seconds = time.time() - seen.started
+    seen.stopped = str(error)
+    if seen.updated or seen.files:
+        log.info("%s", _one_line(seen))
+    if settings.summary_file is not None:
+        _write_summary(settings.summary_file, {**seen.as_json(), "exit_code": error.exit_code})
 
 
 def _project_names(texts: Sequence[str]) -> list[tuple[NormalizedName, str]]:
@@ -93,18 +129,24 @@ def _configuration(path: Path, prog: str) -> Loaded | None:
     return None
 
 
-def _apply_log_config(settings: Settings) -> None:
-    if settings.log_config is None:
+def _apply_log_config(loaded: Loaded) -> None:
+    path = loaded.settings.log_config
+    if path is None:
         return
     try:
-        logging.config.fileConfig(settings.log_config, disable_existing_loggers=False)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        logging.config.fileConfig(path, disable_existing_loggers=False)
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, ImportError) as error:
+        place = loaded.places.get(("mirror", "log-config"))
+        missing = f"no {error} in it" if isinstance(error, KeyError) else str(error)
         raise ConfigError(
-            f"cannot be used for logging ({type(error).__name__}: {error})",
-            file=str(settings.log_config),
+            f"{path} cannot be used for logging: {missing}",
+            file=place.source if place else None,
             section="mirror",
             key="log-config",
+            line=place.line if place else None,
+            hint="it must be in the format of Python's logging.config.fileConfig",
         ) from error
+    hand_on_to_root()
 
 
 async def _run(loaded: Loaded, names: list[tuple[NormalizedName, str]] | None, observe: Observer) -> Summary:
@@ -141,6 +183,10 @@ def _report(summary: Summary) -> None:
     """Log the one line at the end of a run."""
     if summary.stopped:
         log.error("the run ended early: %s", summary.stopped)
+    log.info("%s", _one_line(summary))
+
+
+def _one_line(summary: Summary) -> str:
     parts = [
         f"{summary.updated:,} updated",
         f"{summary.unchanged:,} unchanged",
@@ -151,13 +197,13 @@ def _report(summary: Summary) -> None:
     if summary.adopted:
         parts.append(f"{summary.adopted:,} files found in place")
     parts.append(f"{summary.files:,} files ({human_bytes(summary.bytes)}) downloaded")
-    log.info("%s: %s, %s", summary.command, ", ".join(parts), human_seconds(summary.seconds))
+    return f"{summary.command}: {', '.join(parts)}, {human_seconds(summary.seconds)}"
 
 
-def _write_summary(path: Path, summary: Summary) -> None:
+def _write_summary(path: Path, summary: Mapping[str, Any]) -> None:
     temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}")
     try:
-        temporary.write_text(json.dumps(summary.as_json(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(summary, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from frumious.cli.progress import Pace, Tally, live_lines, progress_line
 from frumious.errors import FrumiousError
 from frumious.sync.events import (
-    BytesReceived,
     Event,
     FileHeld,
-    FilesPlanned,
     ListRead,
     Notice,
     Observer,
@@ -24,15 +24,17 @@ from frumious.sync.events import (
     ProjectPublished,
     ProjectUnchanged,
 )
-from frumious.sync.text import human_bytes, human_seconds
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 log = logging.getLogger("frumious")
 
 PROGRESS_EVERY = 30.0
 """Seconds between progress lines where nobody watches live."""
+
+
+# ----------------------------------------------------------------- the log
 
 
 def set_up_logging(*, debug: bool) -> None:
@@ -44,83 +46,111 @@ def set_up_logging(*, debug: bool) -> None:
     log.propagate = False
 
 
+def hand_on_to_root() -> None:
+    """Let the root logger's handlers have our lines too, and no line twice on the same stream.
+
+    For a `log-config` that configures only the root, as those written for bandersnatch do.
+    """
+    root = logging.getLogger()
+    if root.handlers:
+        log.propagate = True
+    if _on_stderr(root):
+        for handler in _on_stderr(log):
+            log.removeHandler(handler)
+
+
+def _on_stderr(logger: logging.Logger) -> list[logging.StreamHandler[Any]]:
+    streams = [handler for handler in logger.handlers if isinstance(handler, logging.StreamHandler)]
+    return [handler for handler in streams if handler.stream is sys.stderr]
+
+
 def tell(error: FrumiousError) -> None:
-    """Log an error, and what to do about it."""
-    log.error("%s", error)
+    """Log an error, a line for each thing that is wrong, and what to do about it."""
+    for line in str(error).splitlines():
+        log.error("%s", line)
     if error.hint:
         log.error("hint: %s", error.hint)
 
 
-class Tally:
-    """The numbers of a run as they grow."""
+# ------------------------------------------------------- events as log lines
 
-    def __init__(self) -> None:
-        self.planned = self.done = self.failed = self.files = self.files_planned = 0
-        self.bytes = self.bytes_planned = 0
+Line = tuple[Any, ...]
+"""A level, a format, and what goes into it: formatted only if somebody reads it."""
 
-    def see(self, event: Event) -> None:
-        """Count an event."""
-        match event:
-            case Planned():
-                self.planned += event.projects
-            case FilesPlanned():
-                self.files_planned += event.files
-                self.bytes_planned += event.bytes
-            case BytesReceived():
-                self.bytes += event.count
-            case FileHeld():
-                self.files += 1
-            case ProjectFailed():
-                self.done += 1
-                self.failed += 1
-            case ProjectPublished() | ProjectUnchanged() | ProjectMissing():
-                self.done += 1
-            case _:
-                pass
+
+def _projects(number: int) -> str:
+    return "1 project" if number == 1 else f"{number:,} projects"
+
+
+def _list_read(event: ListRead) -> Line:
+    if not event.changed:
+        return logging.INFO, "project list: not changed since the last run"
+    serial = f", serial {event.serial}" if event.serial is not None else ""
+    return logging.INFO, "project list: %s%s", _projects(event.projects), serial
+
+
+def _planned(event: Planned) -> Line:
+    return logging.INFO, "%s to look at", _projects(event.projects)
+
+
+def _failed(event: ProjectFailed) -> Line:
+    return logging.ERROR, "%s: %s", event.name, event.message.removeprefix(f"{event.name}: ")
+
+
+def _missing(event: ProjectMissing) -> Line:
+    if event.held:
+        return logging.WARNING, "%s: upstream no longer has it; our copy is kept", event.name
+    return logging.ERROR, "%s: upstream has no such project; check its spelling", event.name
+
+
+def _notice(event: Notice) -> Line:
+    return logging.INFO if event.level == "info" else logging.WARNING, "%s", event.text
+
+
+def _published(event: ProjectPublished) -> Line:
+    return logging.DEBUG, "%s: published, serial %d, %d files", event.name, event.serial, event.files
+
+
+def _unchanged(event: ProjectUnchanged) -> Line:
+    return logging.DEBUG, "%s: unchanged", event.name
+
+
+def _held(event: FileHeld) -> Line:
+    how = "downloaded" if event.downloaded else "was in place"
+    return logging.DEBUG, "%s: %s (%s)", event.name, event.filename, how
+
+
+_LINES: Mapping[type, Callable[[Any], Line]] = {
+    ListRead: _list_read,
+    Planned: _planned,
+    ProjectFailed: _failed,
+    ProjectMissing: _missing,
+    Notice: _notice,
+    ProjectPublished: _published,
+    ProjectUnchanged: _unchanged,
+    FileHeld: _held,
+}
+"""What is not here is counted, and no line in a log."""
 
 
 def log_event(event: Event) -> None:
     """Log what an operator should read; the rest at DEBUG."""
-    match event:
-        case ListRead(changed=False):
-            log.info("project list: not changed since the last run")
-        case ListRead():
-            serial = f", serial {event.serial}" if event.serial is not None else ""
-            log.info("project list: %s projects%s", f"{event.projects:,}", serial)
-        case Planned():
-            log.info("%s projects to look at", f"{event.projects:,}")
-        case ProjectFailed():
-            log.error("%s: %s", event.name, _without_name(event.message, event.name))
-        case ProjectMissing(held=True):
-            log.warning("%s: upstream no longer has it; our copy is kept", event.name)
-        case ProjectMissing():
-            log.error("%s: upstream has no such project; check its spelling", event.name)
-        case Notice(level="info"):
-            log.info("%s", event.text)
-        case Notice():
-            log.warning("%s", event.text)
-        case ProjectPublished():
-            log.debug("%s: published, serial %d, %d files", event.name, event.serial, event.files)
-        case ProjectUnchanged():
-            log.debug("%s: unchanged", event.name)
-        case FileHeld():
-            log.debug(
-                "%s: %s (%s)",
-                event.name,
-                event.filename,
-                "downloaded" if event.downloaded else "was in place",
-            )
-        case _:
-            pass
+    if line := _LINES.get(type(event)):
+        level, text, *facts = line(event)
+        log.log(level, text, *facts)
 
 
-def _without_name(message: str, name: str) -> str:
-    return message.removeprefix(f"{name}: ")
+# --------------------------------------------------------------- watching
+
+
+def can_show_live() -> bool:
+    """Tell whether stderr is a terminal that can draw over its own lines."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown", ""}
 
 
 @contextmanager
 def watching(*, live: bool) -> Iterator[Observer]:
-    """Yield an observer that shows a run: a live line if `live`, else a log line now and then."""
+    """Yield an observer that shows a run: live if `live`, else with a log line now and then."""
     tally = Tally()
     with _live(tally) if live else _lines(tally) as shown:
 
@@ -134,80 +164,54 @@ def watching(*, live: bool) -> Iterator[Observer]:
 
 @contextmanager
 def _lines(tally: Tally) -> Iterator[Callable[[], None]]:
-    started = last = time.monotonic()
+    last = time.monotonic()
+    pace = Pace(last)
 
     def shown() -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last < PROGRESS_EVERY:
-            return
-        last = now
-        log.info(
-            "%s of %s projects, %s files, %s, %s failed, %s",
-            f"{tally.done:,}",
-            f"{tally.planned:,}",
-            f"{tally.files:,}",
-            human_bytes(tally.bytes),
-            f"{tally.failed:,}",
-            human_seconds(now - started),
-        )
+        if now - last >= PROGRESS_EVERY:
+            last = now
+            log.info("%s", progress_line(tally, pace, now))
 
     yield shown
 
 
 @contextmanager
 def _live(tally: Tally) -> Iterator[Callable[[], None]]:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        Progress,
-        ProgressColumn,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.console import Console, Group  # noqa: PLC0415 - only a terminal pays for it
+    from rich.live import Live  # noqa: PLC0415
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    columns: list[str | ProgressColumn] = [
-        SpinnerColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} projects"),
-        TextColumn("{task.fields[files]}"),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[failed]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    ]
     console = Console(stderr=True)
-    progress = Progress(*columns, console=console, transient=True, refresh_per_second=5)
-    task = progress.add_task("", total=0, files="", rate="", failed="")
-    started = time.monotonic()
-    shown_at = 0.0
+    pace = Pace(time.monotonic())
 
-    def shown() -> None:
-        nonlocal shown_at
-        now = time.monotonic()
-        if now - shown_at < 0.1:  # thousands of events a second must not cost thousands of updates
-            return
-        shown_at = now
-        progress.update(
-            task,
-            completed=tally.done,
-            total=tally.planned,
-            files=f"{tally.files:,} files {human_bytes(tally.bytes)}",
-            rate=f"{human_bytes(tally.bytes / max(0.001, now - started))}/s",
-            failed=f"[red]{tally.failed} failed[/red]" if tally.failed else "",
-        )
+    def one_line(text: str) -> Text:
+        return Text(text, no_wrap=True, overflow="ellipsis", style="red" if " failed" in text else "")
 
-    with progress, _log_through(console):
-        yield shown
+    def drawn() -> RenderableType:
+        first, second = live_lines(tally, pace, time.monotonic())
+        if console.width < 70:
+            return Group(one_line(first), one_line(second))
+        row = Table.grid(padding=(0, 1))
+        row.add_row(ProgressBar(total=max(1, tally.planned), completed=tally.done, width=24), one_line(first))
+        return Group(row, one_line(second))
+
+    # Drawn by the clock, not by events: a run that waits for upstream shows that its rate falls.
+    # The log goes through the console before `Live` puts itself in the place of sys.stderr.
+    with (
+        _log_through(console),
+        Live(console=console, get_renderable=drawn, refresh_per_second=4, transient=True),
+    ):
+        yield lambda: None
 
 
 @contextmanager
 def _log_through(console: Console) -> Iterator[None]:
-    """Print log lines above the live line instead of through it."""
-    handlers = [h for h in log.handlers if isinstance(h, logging.StreamHandler) and h.stream is sys.stderr]
+    """Print log lines above the live lines instead of through them."""
+    handlers = [*_on_stderr(log), *_on_stderr(logging.getLogger())]
 
     class Above:
         def write(self, text: str) -> None:

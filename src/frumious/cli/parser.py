@@ -51,7 +51,7 @@ def _add_common(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
     parser.add_argument(
         "-c",
         "--config",
-        type=Path,
+        type=_path,
         metavar="FILE",
         default=DEFAULT_CONFIG if defaults else unset,
         help=f"configuration file (default: {DEFAULT_CONFIG})",
@@ -62,6 +62,12 @@ def _add_common(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
         default=False if defaults else unset,
         help="log every project, file and retry",
     )
+
+
+def _path(text: str) -> Path:
+    if not text:  # such as -c "$UNSET"; Path("") would be the current directory
+        raise argparse.ArgumentTypeError("an empty name")
+    return Path(text)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace | int:

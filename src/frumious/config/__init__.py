@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from frumious.config.default_file import default_config_text, write_default_config
 from frumious.config.loading import load, parse_config
-from frumious.config.options import default_master
+from frumious.config.pypi import default_master
 from frumious.config.settings import (
     DefaultNotWritten,
     Line,

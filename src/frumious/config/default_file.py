@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
-from frumious.config.options import BOOL, FILE, OPTIONS, InFile, Option, default_master
+from frumious.config.options import BOOL, FILE, OPTIONS, InFile, Option
+from frumious.config.pypi import default_master
 from frumious.config.settings import DefaultNotWritten
 
 _WIDTH = 100
@@ -19,6 +21,12 @@ _HEADER = """\
 # As it stands, this file asks for the whole index: for PyPI that is hundreds of thousands of
 # projects and tens of terabytes. The end of the file shows how to name the projects you want.
 """
+
+
+_HINTS: Mapping[type[Exception], str] = {
+    FileNotFoundError: "name another place with -c, or create the directory first",
+    PermissionError: "name another place with -c, or make the file as a user who may write there",
+}
 
 
 def default_config_text(master: str) -> str:
@@ -65,7 +73,7 @@ def write_default_config(path: Path) -> None:
         raise DefaultNotWritten(path, "something is there already, which is left alone") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = "name another place with -c, or create the directory first"
+        hint = _HINTS.get(type(error), "name another place with -c")
         raise DefaultNotWritten(path, reason, hint=hint) from None
 
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from frumious.config.options import OPTIONS, Option, default_master
+from frumious.config.options import OPTIONS, Option
+from frumious.config.pypi import default_master
 from frumious.config.settings import Line
 from frumious.errors import ConfigError
 
@@ -71,29 +72,31 @@ def read_ini(text: str, source: str) -> Ini:
     try:
         parser.read_file(io.StringIO(text, newline=None), source)
     except configparser.Error as error:
-        raise _unreadable(error, source) from None
+        raise _unreadable(error, source, text) from None
     sections, lines, references = _scan(text)
     if ("mirror", "master") not in lines and "master" in references:
         parser.set("mirror", "master", default_master().replace("%", "%%"))
     return Ini(parser, sections, lines, references)
 
 
-def _unreadable(error: configparser.Error, source: str) -> ConfigError:
+def _unreadable(error: configparser.Error, source: str, text: str) -> ConfigError:
     match error:
         case configparser.DuplicateSectionError():
             return ConfigError(
-                "this section is already there, further up",
+                f"this section is already there, in line {_scan(text)[0][error.section]}",
                 file=source,
                 section=error.section,
                 line=error.lineno,
+                hint="put the keys of both under one of them",
             )
         case configparser.DuplicateOptionError():
             return ConfigError(
-                "this key is already there, further up",
+                f"this key is already there, in line {_scan(text)[1][error.section, error.option][0]}",
                 file=source,
                 section=error.section,
                 key=error.option,
                 line=error.lineno,
+                hint="keep one of them",
             )
         case configparser.MissingSectionHeaderError():
             return ConfigError(
@@ -119,7 +122,10 @@ _REFERENCE = re.compile(r"%\(([^)]+)\)s")
 
 
 def _scan(text: str) -> tuple[dict[str, int], dict[tuple[str, str], tuple[int, ...]], frozenset[str]]:
-    """Find the lines of sections and keys in a text that configparser has accepted, by configparser's rules."""
+    """Find the lines of sections and keys by configparser's rules, in a text that it has accepted.
+
+    Or has accepted but for something that is there twice: the first place is kept.
+    """
     sections: dict[str, int] = {}
     lines: dict[tuple[str, str], list[int]] = {}
     references: set[str] = set()

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from frumious.config.known import OTHER_SECTIONS
+from frumious.config.pypi import default_master
 from frumious.config.readers import (
     master_note,
     path_note,
@@ -89,14 +90,6 @@ class Option:
     def default_text(self) -> str:
         """Return the text that stands for an absent key."""
         return self.default() if callable(self.default) else self.default
-
-
-def default_master() -> str:
-    """Return the address of PyPI, without a final slash."""
-    # Half a second of imports that only a file without `master`, or no file at all, needs.
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT  # noqa: PLC0415
-
-    return PYPI_SIMPLE_ENDPOINT.removesuffix("/").removesuffix("/simple")
 
 
 BOOL = "true or false (also yes/no, on/off, 1/0)"

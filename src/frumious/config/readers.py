@@ -7,7 +7,7 @@ import hashlib
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -110,10 +110,12 @@ def read_catalog(text: str) -> Path:
     return read_path(text)
 
 
-def _split_url(text: str, schemes: Iterable[str]) -> SplitResult:
+def _split_url(text: str, schemes: Sequence[str]) -> SplitResult:
     # urlsplit drops line feeds and tabs without a word, so they are looked for first.
     if any(c <= " " or c == "\x7f" for c in text):
         raise Refused("blanks and control characters have no place in an address")
+    if "://" not in text and re.match(r"[\w.-]+(:\d+)?(/|$)", text):
+        raise Refused(hint=f"did you mean {schemes[0]}://{text}?")
     try:
         url = urlsplit(text)
         host, _ = url.hostname, url.port
@@ -129,7 +131,7 @@ def _split_url(text: str, schemes: Iterable[str]) -> SplitResult:
 
 
 def read_url(text: str) -> str:
-    _split_url(text, ("http", "https"))
+    _split_url(text, ("https", "http"))
     return text.rstrip("/")
 
 

@@ -49,6 +49,8 @@ _INSTANT = re.compile(
 _PLAIN_URL = re.compile(
     r"https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{1,3})?/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*\Z", re.ASCII
 )
+# A semicolon at the end of a path, which urljoin would lose.
+_PATH_END = re.compile(r"\A([^?#]*);(?=[?#]|\Z)")
 _NETLOC = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%\[\]-]+\Z")
 _URL_SAFE: Final = "/%!$&'()*+,;=:@~?"
 
@@ -102,7 +104,7 @@ def resolve(page_url: str, link: str) -> str:
     if _PLAIN_URL.match(link):
         return link
     try:
-        parts = urlsplit(urljoin(page_url, link))
+        parts = urlsplit(urljoin(page_url, _PATH_END.sub(r"\1%3B", link)))
         _ = parts.port  # parsed only when asked for
         path, query = quote(parts.path, safe=_URL_SAFE), quote(parts.query, safe=_URL_SAFE)
     except ValueError as error:
