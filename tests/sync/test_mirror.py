@@ -739,7 +739,9 @@ def test_a_storage_fault_of_one_file_is_its_projects_alone(world):
 
     for number in range(5):
         world.index.upload("many", f"1.{number}")
-    odd = Failing(world.storage, lambda key: StorageError("File name too long") if "many-1.3" in key else None)
+    odd = Failing(
+        world.storage, lambda key: StorageError("File name too long") if "many-1.3" in key else None
+    )
     summary = world.mirror(storage=odd)
     assert summary.failed == {"many": "File name too long"}
     assert world.listed() == ["A", "Foo.Bar"]

@@ -60,7 +60,7 @@ def _add_common(parser: argparse.ArgumentParser, *, defaults: bool) -> None:
         "--debug",
         action="store_true",
         default=False if defaults else unset,
-        help="log every project, file and retry",
+        help="log every project and file",
     )
 
 

@@ -394,7 +394,8 @@ class Fetcher:
                     return await once(address, attempt)
                 except _BrokenOff as broken:
                     failure = broken.error
-                    await self._ports.sleep(0.5 * 2**attempt)
+                    if attempt + 1 < TRIES_PER_ADDRESS:
+                        await self._ports.sleep(0.5 * 2**attempt)
                 except UpstreamError as error:
                     failure = error
                     break
