@@ -6,6 +6,8 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from frumious.catalog.base import Applied, ProjectRow
 from frumious.model.names import NormalizedName
 from frumious.model.project import ListedProject
@@ -33,8 +35,7 @@ class Job:
     tries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """A project that the list shows and the catalog may not have."""
 
     name: NormalizedName
