@@ -124,9 +124,11 @@ def prepare_directory(directory: Path) -> None:
         for part in ("web/simple", "web/packages", "web/local-stats/days"):
             make_directory(directory / part)
     except OSError as error:
+        what = "is not a directory" if directory.exists() and not directory.is_dir() else error.strerror
+        verb = "write in" if directory.is_dir() else "make"
         raise NotWritable(
-            f"cannot make {directory} ({error.strerror})",
-            hint="make it yourself and give it to the user that runs frumious, or change [mirror] directory",
+            f"[mirror] directory: cannot {verb} {directory} ({what})",
+            hint="give it to the user that runs frumious, or change [mirror] directory",
         ) from error
 
 

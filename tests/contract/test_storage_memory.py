@@ -17,7 +17,7 @@ class TestWrapped(StorageContract):
     """A wrapper keeps every promise of what it wraps."""
 
     def make(self, tmp_path):
-        return StopAfter(Failing(MemoryStorage(), lambda key: None), 10**9)
+        return StopAfter(Failing(MemoryStorage(), lambda _: None), 10**9)
 
 
 def test_what_came_after_the_barrier_may_be_lost():

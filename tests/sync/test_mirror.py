@@ -759,3 +759,39 @@ def test_a_defect_met_in_one_project_does_not_cost_the_others(world):
     summary = world.mirror()
     assert summary.failed == {"a": "internal error: ZeroDivisionError: a defect"}
     assert world.listed() == ["Foo.Bar"]
+
+
+# ------------------------------------------------------------ another's tree
+
+
+def lose_catalog(world):
+    for suffix in ("", "-wal", "-shm"):
+        world.catalog_path.with_name(world.catalog_path.name + suffix).unlink(missing_ok=True)
+
+
+def test_sync_does_not_take_an_unknown_tree_off_its_list(world):
+    world.mirror()
+    before = world.tree()
+    lose_catalog(world)
+    with pytest.raises(StorageError, match="the catalog does not know") as caught:
+        world.sync("a")
+    assert "run `mirror` once" in caught.value.hint
+    assert world.tree() == before
+
+
+def test_a_project_that_fails_while_its_tree_is_taken_over_stays_listed(world):
+    world.mirror()
+    lose_catalog(world)
+    world.faults.add("page:a", Status(500), times=None)
+    assert world.mirror().exit_code is ExitCode.OWED
+    assert world.listed() == ["A", "Foo.Bar"]
+
+
+def test_a_take_over_that_ends_early_leaves_the_list(world):
+    world.mirror()
+    before = world.root()
+    lose_catalog(world)
+    world.options = _with(world, stop_on_error=True, streams=1)
+    world.faults.add("page:a", Status(500), times=None)
+    assert world.mirror().stopped
+    assert world.root() == before

@@ -1,6 +1,7 @@
 """What a run costs grows with what changed: counted in requests and effects, not in seconds."""
 
 import pytest
+
 from support.faults import StopAfter
 from support.world import Limits, World
 

@@ -656,3 +656,47 @@ def test_a_download_mirror_that_is_the_origin_is_tried_once(transport):
         return list(upstream.sources(FILE))
 
     assert ask(transport, listed, Options(download_mirror="https://files.example.org/")) == [FILE]
+
+
+def test_a_download_mirror_that_never_answers_is_soon_left_alone(transport):
+    mirror = "https://m.example.net"
+    mirrored = FILE.replace("https://files.example.org", mirror)
+    transport.add_error(mirrored, Unreachable(mirrored, "connection refused"))
+    transport.add(FILE, b"abc")
+    notices: list[str] = []
+
+    async def fetch(upstream):
+        for _ in range(8):
+            for address in upstream.sources(FILE):
+                try:
+                    async with upstream.file(address, size=3):
+                        break
+                except Unreachable:
+                    continue
+
+    ask(transport, fetch, Options(download_mirror=mirror), notices=notices)
+
+    assert transport.count(mirrored) == 5
+    assert transport.count(FILE) == 8
+    assert notices == [
+        f"download-mirror {mirror} does not answer: files come from their original address in this run"
+    ]
+
+
+def test_a_download_mirror_that_answers_now_and_then_is_asked_on(transport):
+    mirror = "https://m.example.net"
+    mirrored = FILE.replace("https://files.example.org", mirror)
+    for _ in range(3):
+        transport.add_error(mirrored, Unreachable(mirrored, "reset"))
+        transport.add(mirrored, b"", 404)
+
+    async def fetch(upstream):
+        for _ in range(6):
+            try:
+                async with upstream.file(upstream.sources(FILE)[0], size=3):
+                    pass
+            except (Unreachable, BadStatus):
+                pass
+        return list(upstream.sources(FILE))
+
+    assert ask(transport, fetch, Options(download_mirror=mirror)) == [mirrored, FILE]

@@ -214,6 +214,8 @@ def _log_through(console: Console) -> Iterator[None]:
     handlers = [*_on_stderr(log), *_on_stderr(logging.getLogger())]
 
     class Above:
+        """A stream whose lines stand above the live ones."""
+
         def write(self, text: str) -> None:
             if text.strip():
                 console.print(text.rstrip("\n"), markup=False, highlight=False, soft_wrap=True)

@@ -17,7 +17,10 @@ def hold_lock(path: Path) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise NotWritable(f"cannot open {path} ({error.strerror})") from error
+        raise NotWritable(
+            f"cannot open {path} ({error.strerror})",
+            hint="run frumious as the user that owns the mirror's directory",
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

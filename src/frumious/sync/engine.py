@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from frumious.catalog.base import Applied, Check, Failure, Finish, RunRecord, State
+from frumious.catalog.base import Applied, Check, Failure, Finish, Owed, RunRecord, State
 from frumious.errors import (
     AbsentProject,
     BadPage,
@@ -22,7 +22,9 @@ from frumious.errors import (
     Unreachable,
 )
 from frumious.model import layout
+from frumious.model.layout import PageKind
 from frumious.model.names import NormalizedName
+from frumious.model.project import ListedProject
 from frumious.sync.events import (
     Event,
     ListRead,
@@ -107,6 +109,11 @@ class _Run:
 
     async def sync(self, names: Sequence[tuple[NormalizedName, str]]) -> Summary:
         state = await self._start()
+        if await self._is_taking_over(state):
+            raise StorageError(
+                "this tree has pages that the catalog does not know, and `sync` would take them off the project list",
+                hint="run `mirror` once: it takes the tree over, and downloads nothing that is there already",
+            )
         await self._work(self._named(names), len(names), state, whole_known=True)
         await self._finish(state, None, rendered_anew=state.rendering is None)
         return self.summary
@@ -152,12 +159,18 @@ class _Run:
         async for part in self._all_names():
             names += part
         if names:
-            self._tell(f"settings for pages have changed: {len(names)} projects are rendered again", "info")
+            self._tell(f"settings for pages have changed; projects rendered again: {len(names)}", "info")
             failed = len(self.summary.failed)
             before = Rendering.loads(state.rendering)
             await self._work(self._again(names), len(names), state, before=before)
             return len(self.summary.failed) == failed
         return True
+
+    async def _is_taking_over(self, state: State) -> bool:
+        """Say whether this is somebody else's tree, or ours without its catalog: no run of ours has ended here."""
+        if state.rendering is not None:
+            return False
+        return any(await self._ports.storage.stat([layout.root_page_key(kind) for kind in PageKind]))
 
     async def _all_names(self) -> AsyncIterator[list[NormalizedName]]:
         after = ""
@@ -386,7 +399,7 @@ class _Run:
         # Recorded before anybody can see it: should we die in between, the head never falls, and what we wrote to
         # `status` and `todo` is not taken for somebody else's.
         await catalog.settle(head=head, status=status, todo=todo)
-        root_published = await self._publish_root(head)
+        root_published = await self._publish_root(head, owed, whole=whole)
         await write_texts(storage, self._texts(todo, whole=whole))
         if todo is None:
             await storage.delete([layout.TODO])
@@ -421,14 +434,29 @@ class _Run:
             return without(plan.changes.applied, self._absent), None
         return plan.changes.applied, plan.list_etag
 
-    async def _publish_root(self, head: int) -> bool:
+    async def _publish_root(self, head: int, owed: Sequence[Owed], *, whole: bool) -> bool:
         state = await self._ports.catalog.state()
         kinds = self._options.rendering.kinds
         present = await self._ports.storage.stat([layout.root_page_key(kind) for kind in kinds])
         if not state.root_stale and all(present):
             return False
-        await write_root(self._ports, self._options.rendering, head)
+        if not whole and await self._is_taking_over(state):
+            return False  # what this run did not get to has its page all the same: the old list stays
+        await write_root(self._ports, self._options.rendering, head, await self._kept(owed, head))
         return True
+
+    async def _kept(self, owed: Sequence[Owed], head: int) -> list[ListedProject]:
+        """Return projects that we never published and that have a page: of a tree taken over, and owed."""
+        rows = await self._ports.catalog.known([o.name for o in owed])
+        theirs = [o for o in owed if rows[o.name].published is None]
+        rendering = self._options.rendering
+        pages = [layout.page_key(o.name, rendering.kinds[0], hash_index=rendering.hash_index) for o in theirs]
+        found = await self._ports.storage.stat(pages)
+        return [
+            ListedProject(o.display, min(o.wanted or 0, head))
+            for o, page in zip(theirs, found, strict=True)
+            if page
+        ]
 
     def _texts(self, todo: str | None, *, whole: bool) -> dict[str, str]:
         texts = {layout.GENERATION: GENERATION}

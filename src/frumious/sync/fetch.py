@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from weakref import WeakValueDictionary
 
 from frumious.catalog.base import Catalog, Check, HeldFile, Publication, Revision
 from frumious.errors import (
@@ -66,6 +68,8 @@ class Prepared:
     """Legacy JSON, by key."""
     files: int = 0
     """How many files the page lists."""
+    sweeps: bool = False
+    """Nobody knows what lies at the places where this project's pages could be: whatever does not belong there goes."""
 
 
 class _BrokenOff(Exception):
@@ -105,7 +109,7 @@ class SpaceBudget:
             raise NoSpace(
                 f"{human_bytes(self._needed)} are planned, {human_bytes(self._free)} are free and"
                 f" {human_bytes(self._min_free)} must stay free (min-free)",
-                hint="free some space, mirror less, or lower `min-free`; nothing that was complete is lost",
+                hint="free some space, or mirror less; nothing that was complete is lost",
             )
 
 
@@ -114,8 +118,10 @@ class Fetcher:
 
     def __init__(self, ports: Ports, options: SyncOptions, head: int, budget: SpaceBudget) -> None:
         self._ports, self._options, self._head, self._budget = ports, options, head, budget
-        self._claims: dict[str, str] = {}
-        """Keys being filled in this run and not yet in the catalog, with the source of their bytes."""
+        self._claims = Claims()
+        self._numbers = itertools.count()
+        self._alone: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
+        """Digests that are being downloaded: two at a time would go on from one partial."""
 
     async def look_at(self, job: Job) -> Prepared | Check:
         """Return what to publish for a project, or that it is as it was.
@@ -123,6 +129,20 @@ class Fetcher:
         Raises StaleProject, AbsentProject and every other FrumiousError that is this project's alone; NoSpace,
         NotWritable and CatalogError concern the whole run.
         """
+        try:
+            outcome = await self._look_at(job)
+        except BaseException:
+            self._claims.release(job.name)
+            raise
+        if isinstance(outcome, Check):
+            self._claims.release(job.name)
+        return outcome
+
+    def settled(self, publication: Publication) -> None:
+        """Forget the claims of a project that is in the catalog now."""
+        self._claims.release(publication.name)
+
+    async def _look_at(self, job: Job) -> Prepared | Check:
         declared = False
         try:
             offered = await self._page(job)
@@ -138,15 +158,11 @@ class Fetcher:
                 self._ports.observe(FilesPlanned(job.name, len(plan.missing), plan.bytes))
                 await self._budget.admit()
             held, incomplete = await self._hold(job, plan)
+            incomplete |= bool(plan.left_out)
         finally:
             if not declared:
                 self._budget.declare(0)
         return await self._prepare(job, offered, body_digest, plan, held, incomplete=incomplete)
-
-    def settled(self, publication: Publication) -> None:
-        """Forget the claims of a project that is in the catalog now."""
-        for file in publication.hold:
-            self._claims.pop(file.key, None)
 
     # ----------------------------------------------------------------- page
 
@@ -186,7 +202,7 @@ class Fetcher:
             row is not None
             and row.published is not None
             and row.body_digest == body_digest
-            and row.serial == offered.detail.serial
+            and row.serial == _serial(job, offered.detail)
         )
 
     def _unchanged(self, job: Job, etag: str | None) -> Check:
@@ -208,6 +224,7 @@ class Fetcher:
         incomplete: bool,
     ) -> Prepared | Check:
         detail, row, rendering = offered.detail, job.row, self._options.rendering
+        serial = _serial(job, detail)
         for problem in detail.problems:
             self._ports.observe(Notice(f"{job.name}: {problem}"))
         documents: tuple[tuple[str, bytes], ...] = ()
@@ -221,12 +238,12 @@ class Fetcher:
         if row is not None and published is not None:
             # The words that are out, under the serial that is out: has anything changed?
             rendered = render(build_page(detail, held, published, rendering), job.display, rendering)
-            if rendered.digest != row.page_digest or (detail.serial != row.serial and not job.again):
+            if rendered.digest != row.page_digest or (serial != row.serial and not job.again):
                 rendered = None
             elif not job.again and not documents:
                 return self._unchanged(job, offered.etag)
         if rendered is None or published is None:
-            published = serial_to_publish(detail.serial, self._head, row)
+            published = serial_to_publish(serial, self._head, row)
             modified = max(int(self._ports.clock()), modified + 1)  # nginx makes its ETag of whole seconds
             rendered = render(build_page(detail, held, published, rendering), job.display, rendering)
         if incomplete or (job.again and rendering.legacy_json):  # ask again soon, and read whatever comes
@@ -249,7 +266,7 @@ class Fetcher:
         publication = Publication(
             name=job.name,
             display=job.display,
-            serial=detail.serial if detail.serial is not None else job.wanted,
+            serial=_serial(job, detail),
             published=published,
             revision=Revision(offered.form, offered.url, offered.body),
             body_digest=body_digest or None,
@@ -261,7 +278,8 @@ class Fetcher:
             hold=[held[name] for name in held if plan.have.get(name) != held[name]],
             release=[name for name in plan.have if name not in held],
         )
-        return Prepared(publication, rendered, documents, len(detail.files))
+        sweeps = job.row is not None and job.row.published is not None and job.row.page_digest is None
+        return Prepared(publication, rendered, documents, len(detail.files), sweeps)
 
     # ---------------------------------------------------------------- files
 
@@ -269,11 +287,33 @@ class Fetcher:
         if not self._options.rendering.release_files or detail.status is ProjectStatus.QUARANTINED:
             return _FilePlan((), {}, {}, {})
         keys = {file.filename: layout.file_key(file.url, file.filename) for file in detail.files}
-        have, taken = await self._ports.catalog.held(
-            job.name, [key for key in keys.values() if key is not None]
-        )
-        missing = [f for f in detail.files if not self._is_held(f, have.get(f.filename))]
-        return _FilePlan(detail.files, keys, have, taken, tuple(missing))
+        wanted = {key: source_of(f) for f in detail.files if (key := keys[f.filename]) is not None}
+        for file in detail.files:
+            beside = self._metadata_key(file, keys[file.filename])
+            if beside is not None:
+                wanted.setdefault(beside, str(file.core_metadata))
+        refused = self._claims.claim(job.name, wanted)
+        have, taken = await self._ports.catalog.held(job.name, wanted)
+        missing = tuple(f for f in detail.files if not self._is_held(f, have.get(f.filename)))
+        if job.replay:
+            return _FilePlan(detail.files, keys, have, taken, left_out=missing)
+        size = await self._bytes(missing, keys, have)
+        return _FilePlan(detail.files, keys, have, taken, missing, bytes=size, refused=refused)
+
+    def _metadata_key(self, file: File, key: str | None) -> str | None:
+        """Return where a file's core metadata belongs; None where there is none to be had, or no place for it."""
+        if not self._options.rendering.core_metadata or not file.core_metadata or key is None:
+            return None
+        return layout.metadata_key(key)
+
+    async def _bytes(
+        self, missing: Sequence[File], keys: Mapping[str, str | None], have: Mapping[str, HeldFile]
+    ) -> int:
+        """Return how many bytes must come; what seems to stand in place takes no more space."""
+        places = {f.filename: have[f.filename].key if f.filename in have else keys[f.filename] for f in missing}
+        found = await self._ports.storage.stat([place for place in places.values() if place is not None])
+        sizes = {stat.key: stat.size for stat in found if stat is not None}
+        return sum(f.size or 0 for f in missing if sizes.get(places[f.filename] or "") != f.size)
 
     def _is_held(self, file: File, held: HeldFile | None) -> bool:
         if held is None or held.source != source_of(file):
@@ -325,21 +365,24 @@ class Fetcher:
                 )
             stored = None
             if key is not None:
-                stored = self._claim(key, file, plan) or await self._adopt(name, key, file)
+                stored = await self._in_place(name, key, file, plan)
             if stored is None:
                 stored = await self._download(name, key, file)
             held = HeldFile(file.filename, stored.key, stored.sha256, stored.size, source)
-        return await self._hold_metadata(file, held)
+        return await self._hold_metadata(file, held, plan)
 
-    def _claim(self, key: str, file: File, plan: _FilePlan) -> Stored | None:
-        """Return the object that another project holds under this key if it is the same; raises PathTaken if not."""
-        if key in plan.taken:
-            sha256, size = plan.taken[key]
-            if file.digest == Digest("sha256", sha256):
-                return Stored(key, size, sha256)
-        elif self._claims.setdefault(key, source_of(file)) == source_of(file):
-            return None
-        raise PathTaken(f"{file.filename}: {key} is already held with other content")
+    async def _in_place(self, name: NormalizedName, key: str, file: File, plan: _FilePlan) -> Stored | None:
+        """Return what stands under this key already, if it is this file.
+
+        Raises PathTaken if another project holds or fetches something else there.
+        """
+        taken = plan.taken.get(key)
+        if taken is not None and file.digest == Digest("sha256", taken[0]):
+            return Stored(key, taken[1], taken[0])
+        stored = None if key in plan.refused else await self._adopt(name, key, file)
+        if stored is None and (taken is not None or key in plan.refused):
+            raise PathTaken(f"{file.filename}: {key} is already held with other content")
+        return stored
 
     async def _adopt(self, name: NormalizedName, key: str, file: File) -> Stored | None:
         """Take over bytes that already stand in place, after their size and digest match."""
@@ -349,10 +392,13 @@ class Fetcher:
         (found,) = await self._ports.storage.stat([key])
         if found is None or file.size not in {None, found.size}:
             return None
-        sha256, theirs = hashlib.sha256(), hashlib.new(expected.algorithm or "sha256")
+        theirs = sha256 = hashlib.sha256()
+        if expected.algorithm != "sha256":
+            theirs = hashlib.new(expected.algorithm or "sha256", usedforsecurity=False)
         async for block in self._ports.storage.open(key):
             sha256.update(block)
-            theirs.update(block)
+            if theirs is not sha256:
+                theirs.update(block)
         if theirs.hexdigest() != expected.hexdigest:
             return None
         self._ports.observe(FileHeld(name, file.filename, found.size, downloaded=False))
@@ -363,6 +409,13 @@ class Fetcher:
         resumable = True
 
         async def once(address: str, attempt: int) -> Stored:
+            lock = self._alone.setdefault((expected.algorithm, expected.hexdigest), asyncio.Lock())
+            if expected.hexdigest is None:
+                return await alone(address, attempt)
+            async with lock:
+                return await alone(address, attempt)
+
+        async def alone(address: str, attempt: int) -> Stored:
             nonlocal resumable
             if key is None:
                 return await self._put_by_content(address, file, expected)
@@ -437,7 +490,7 @@ class Fetcher:
     async def _put_by_content(self, address: str, file: File, expected: Expected) -> Stored:
         """Download to a key made of the bytes themselves, where upstream's path cannot be ours."""
         content = hashlib.blake2b(digest_size=32)
-        staged = f"{STAGING}c{hashlib.sha256(address.encode()).hexdigest()[:32]}"
+        staged = f"{STAGING}c{next(self._numbers)}"
         async with self._ports.upstream.file(address, size=file.size) as body:
             options = Options(modified=_instant(file.upload_time) or body.modified)
             try:
@@ -449,17 +502,27 @@ class Fetcher:
         await self._ports.storage.move([(staged, final)])
         return Stored(final, stored.size, stored.sha256)
 
-    async def _hold_metadata(self, file: File, held: HeldFile) -> tuple[HeldFile, bool]:
+    async def _hold_metadata(self, file: File, held: HeldFile, plan: _FilePlan) -> tuple[HeldFile, bool]:
         """Bring a file's core metadata (PEP 658) where upstream advertises it.
 
         Upstream's 404 for it is no failure of the project: installers do without. But it is not advertised then, and
         the project is asked for again soon.
         """
         without = replace(held, metadata=None, metadata_size=0)
-        key = layout.metadata_key(held.key)
-        if not self._options.rendering.core_metadata or not file.core_metadata or key is None:
+        key = self._metadata_key(file, held.key)
+        if key is None:
             return without, True
         digest = file.core_metadata if isinstance(file.core_metadata, Digest) else None
+        if key in plan.taken:
+            # Whoever advertises it must stay right: it is shared if it is the same, never replaced.
+            sha256, size = plan.taken[key]
+            if digest in {None, Digest("sha256", sha256)}:
+                return replace(held, metadata=sha256, metadata_size=size), True
+        if key in plan.taken or key in plan.refused:
+            self._ports.observe(
+                Notice(f"{file.filename}: its core metadata is not what was published; not advertised")
+            )
+            return without, key not in plan.refused
         sidecar = File(
             filename=file.filename + layout.METADATA_SUFFIX,
             url=file.url + layout.METADATA_SUFFIX,
@@ -496,10 +559,53 @@ class _FilePlan:
     have: dict[str, HeldFile]
     taken: dict[str, tuple[str, int]]
     missing: tuple[File, ...] = ()
+    bytes: int = 0
+    """What `missing` adds to the disk, as far as upstream says."""
+    refused: frozenset[str] = frozenset()
+    """Keys that another project is filling with something else."""
+    left_out: tuple[File, ...] = ()
+    """What must come, but not now."""
 
-    @property
-    def bytes(self) -> int:
-        return sum(f.size or 0 for f in self.missing)
+
+class Claims:
+    """Keys being filled in this run and not yet in the catalog, with what.
+
+    Claim first, ask the catalog then: of two projects that want one key with different content, the later one finds
+    the earlier one in one of the two places.
+    """
+
+    def __init__(self) -> None:
+        self._sources: dict[str, tuple[str, int]] = {}
+        """What fills a key, and for how many projects."""
+        self._own: dict[NormalizedName, list[str]] = {}
+
+    def claim(self, name: NormalizedName, wanted: Mapping[str, str]) -> frozenset[str]:
+        """Claim keys for a project, in place of what it claimed before; return those that others fill otherwise."""
+        self.release(name)
+        refused = set()
+        own = self._own[name] = []
+        for key, source in wanted.items():
+            present, count = self._sources.get(key, (source, 0))
+            if present != source:
+                refused.add(key)
+                continue
+            self._sources[key] = (source, count + 1)
+            own.append(key)
+        return frozenset(refused)
+
+    def release(self, name: NormalizedName) -> None:
+        """Give back what a project claimed."""
+        for key in self._own.pop(name, ()):
+            source, count = self._sources.pop(key)
+            if count > 1:
+                self._sources[key] = (source, count - 1)
+
+
+def _serial(job: Job, detail: ProjectDetail) -> int | None:
+    """Return upstream's serial of a page: what the page says, else what the list said, else what we know."""
+    if detail.serial is not None:
+        return detail.serial
+    return job.wanted if job.wanted is not None else job.row and job.row.serial
 
 
 def source_of(file: File) -> str:

@@ -8,6 +8,7 @@ from frumious.catalog.base import Owed
 from frumious.errors import NoSuchObject
 from frumious.model import layout
 from frumious.model.layout import PageKind
+from frumious.model.names import normalize
 from frumious.model.project import ListedProject
 from frumious.pages import simple_html, simple_json
 from frumious.storage.base import STAGING, Expected, Item, Options, Storage
@@ -40,14 +41,18 @@ def todo_text(status: str | None, owed: Sequence[Owed]) -> str:
     return "\n".join([status or "0", *lines])
 
 
-async def write_root(ports: Ports, rendering: Rendering, head: int) -> None:
-    """Publish the project list: it names only projects that have a page (design.md §6.2)."""
+async def write_root(
+    ports: Ports, rendering: Rendering, head: int, kept: Sequence[ListedProject] = ()
+) -> None:
+    """Publish the project list: what the catalog lists, and `kept`; all of them have a page (design.md §6.2)."""
     storage = ports.storage
     projects: list[ListedProject] = []
     after = ""
     while rows := await ports.catalog.projects(after, CHUNK):
         projects += [ListedProject(display, serial) for _, display, serial in rows]
         after = rows[-1][0]
+    if kept:
+        projects = sorted([*projects, *kept], key=lambda project: normalize(project.name))
     html, json = layout.root_page_key(PageKind.HTML), layout.root_page_key(PageKind.V1_JSON)
     now = ports.clock()
     before = [stat.modified for stat in await storage.stat([html, json]) if stat is not None]
@@ -66,8 +71,7 @@ async def write_root(ports: Ports, rendering: Rendering, head: int) -> None:
         moves.append((f"{STAGING}r3", json))
     await storage.barrier()
     await storage.move(moves)
-    kept = set(rendering.kinds)
-    await storage.delete([layout.root_page_key(kind) for kind in PageKind if kind not in kept])
+    await storage.delete([layout.root_page_key(kind) for kind in PageKind if kind not in rendering.kinds])
 
 
 async def _async(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:

@@ -31,7 +31,9 @@ class Job:
     asked: bool = False
     """Somebody named this very project: that upstream has none is a failure, not news."""
     again: bool = False
-    """Render from the catalog, without asking upstream."""
+    """Render from the catalog, without asking upstream for the page."""
+    replay: bool = False
+    """With `again`: as it was published, without asking upstream for anything."""
     tries: int = 0
 
 
@@ -61,6 +63,8 @@ def compare_lists(before: Applied | None, offered: Iterable[ListedProject], keep
     names: list[str] = []
     serials = array("q")
     for project in offered:
+        if "\n" in project.name:
+            continue  # no project name, and it would break the catalog's packed list
         names.append(project.name)
         serials.append(project.serial or 0)
     now = Applied(names, serials)

@@ -28,6 +28,8 @@ LIST_MAX = 512 * 2**20
 """Longest project list we read. PyPI's, with serials, is 60 MB."""
 DETAIL_MAX = 64 * 2**20
 """Longest project page or legacy document we read. 12,000 files make 7 MB of JSON."""
+MIRROR_TRIES = 5
+"""Files in a row without an answer, after which a download mirror is left alone for the rest of the run."""
 LARGE = 4 * 2**20
 """Files above this size get a connection of their own (design.md §5, Politeness)."""
 THREAD_ABOVE = 2**20
@@ -74,6 +76,7 @@ class SimpleApiUpstream:
         self._on_notice = on_notice
         self._noticed: set[str] = set()
         self._legacy = _LegacyFacts()
+        self._mirror_silent = 0
 
     async def project_list(self, etag: str | None) -> OfferedList | None:
         url = f"{self._master}/simple/"
@@ -141,7 +144,20 @@ class SimpleApiUpstream:
         if mirror is None:
             return (url,)
         mirrored = mirror.rstrip("/") + urlsplit(url).path
-        return (mirrored,) if self._options.no_fallback or mirrored == url else (mirrored, url)
+        if self._options.no_fallback or mirrored == url:
+            return (mirrored,)
+        return (url,) if self._mirror_silent >= MIRROR_TRIES else (mirrored, url)
+
+    def _notice_mirror(self, address: str, *, answered: bool) -> None:
+        """Count files in a row for which the download mirror gave no answer; soon it is not asked any more."""
+        mirror = self._options.download_mirror
+        if mirror is None or not address.startswith(mirror):
+            return
+        self._mirror_silent = 0 if answered else self._mirror_silent + 1
+        if self._mirror_silent == MIRROR_TRIES and not self._options.no_fallback:
+            self._notice(
+                f"download-mirror {mirror} does not answer: files come from their original address in this run"
+            )
 
     @asynccontextmanager
     async def file(
@@ -152,9 +168,14 @@ class SimpleApiUpstream:
         rest = {**whole, "range": f"bytes={offset}-", "if-range": validator or ""}
         asks_rest = offset > 0 and validator is not None
         async with AsyncExitStack() as opened:
-            stream = await opened.enter_async_context(
-                self._transport.stream(address, rest if asks_rest else whole, large=large)
-            )
+            try:
+                stream = await opened.enter_async_context(
+                    self._transport.stream(address, rest if asks_rest else whole, large=large)
+                )
+            except Unreachable:
+                self._notice_mirror(address, answered=False)
+                raise
+            self._notice_mirror(address, answered=True)
             if stream.status == 416 and asks_rest:
                 # Upstream has less than we hold: what we hold is of no use.
                 await opened.aclose()
