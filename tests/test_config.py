@@ -570,7 +570,6 @@ def test_a_comment_line_may_begin_with_either_sign_and_be_indented():
         ("api-method = simple", "[mirror] api-method: ignored: bandersnatch dropped this key in 8.0"),
         ("delete-packages = true", "[mirror] delete-packages: ignored: bandersnatch dropped this key in 3.0"),
         ("[blacklist]\npackages = x", "[blacklist] unknown section, ignored; did you mean [blocklist]?"),
-        ("[Plugins]\nenabled = x", "[Plugins] unknown section, ignored; did you mean [plugins]?"),
         ("[statistics]", "[statistics] unknown section, ignored"),
         ("[filter_regex]\npackages = x", "[filter_regex] accepted, has no effect yet"),
         ("[s3]\nanything = x", "[s3] accepted, has no effect yet"),
@@ -858,3 +857,14 @@ def test_lines_are_found_for_exactly_the_keys_that_configparser_finds(text):
     assert {section for section in ini.sections if section != "DEFAULT"} == set(plain.sections())
     for where, value in values.items():
         assert len(value.split("\n")) <= len(ini.lines[where])
+
+
+@pytest.mark.parametrize("section", ["Plugins", "plugin", "plugins_", "PLUGINS"])
+def test_a_misspelt_plugins_section_is_refused(section):
+    """It would switch every filter off, and a typing error must not mean a full mirror."""
+    text = f"[mirror]\ndirectory = /srv/pypi\nmaster = https://example.org\n[{section}]\nenabled =\n    allowlist_project\n"
+    with pytest.raises(
+        ConfigError, match=rf"\[{section}\] unknown section; did you mean \[plugins\]"
+    ) as refused:
+        parse_config(text, "file.conf")
+    assert refused.value.line == 4

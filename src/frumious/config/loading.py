@@ -113,6 +113,18 @@ class _Findings:
             )
         )
 
+    def refuse_section(self, section: str, line: int) -> None:
+        """Refuse what was meant to be [plugins]: bandersnatch passes over it and mirrors everything."""
+        self._errors.append(
+            ConfigError(
+                "unknown section; did you mean [plugins]?",
+                file=self._source,
+                section=section,
+                line=line,
+                hint="a filter that is not applied would mean a larger mirror than you asked for",
+            )
+        )
+
     def warn(self, text: str, section: str, key: str | None, line: int) -> None:
         # In the form of an error, so that a log reads evenly.
         self._warnings.append(ConfigError(text, file=self._source, section=section, key=key, line=line))
@@ -264,8 +276,11 @@ def _note_unknown(ini: Ini, findings: _Findings) -> None:
         if section in OTHER_SECTIONS:
             findings.warn("accepted, has no effect yet", section, None, line)
         elif section not in KEYS and section != configparser.DEFAULTSECT:
-            text = _unknown("section", RENAMED.get(section) or closest(section, KEYS), "[{}]")
-            findings.warn(text, section, None, line)
+            meant = RENAMED.get(section) or closest(section, KEYS)
+            if meant == "plugins":
+                findings.refuse_section(section, line)
+            else:
+                findings.warn(_unknown("section", meant, "[{}]"), section, None, line)
     for (section, key), lines in ini.lines.items():
         if note := _key_note(section, key, ini):
             findings.warn(note, section, key, lines[0])
