@@ -258,7 +258,9 @@ def _run(
 
     with contextlib.closing(httpd.loop):
         httpd.loop.run_until_complete(main())
-        # Closed transports say goodbye in a later turn.
+        # Closed transports say goodbye in a later turn; one whose handshake is still going on never had a client.
+        for transport in list(getattr(httpd.loop, "_transports", {}).values()):
+            transport.abort()
         httpd.loop.run_until_complete(asyncio.sleep(0.01))
 
 
