@@ -102,6 +102,15 @@ class CatalogContract:
 
         use(work)
 
+    def test_a_publication_may_leave_the_time_of_the_next_look_as_it_was(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication()]))
+            await catalog.commit_batch(Batch(at=2, published=[publication(due_at=None)]))
+            assert await catalog.due(4999, 10) == []
+            assert [row.name for row in await catalog.due(5000, 10)] == ["six"]
+
+        use(work)
+
     def test_an_unlisted_project_has_a_page_but_is_not_in_the_list(self, use):
         async def work(catalog):
             await catalog.commit_batch(Batch(at=1, published=[publication(listed=False)]))
@@ -167,8 +176,58 @@ class CatalogContract:
                 Batch(at=2, published=[publication(published=6, release=["six-1.0.tar.gz"])])
             )
             files, taken = await catalog.held(normalize("six"), [held().key])
-            assert files == {}
-            assert taken == {held().key: (SHA_A, 10)}
+            assert (files, taken) == ({}, {})
+            assert (await catalog.counts())["files"] == 1  # its bytes are there until somebody collects them
+
+        use(work)
+
+    def test_a_path_that_no_page_refers_to_is_free_for_other_bytes(self, use):
+        async def work(catalog):
+            file = held(metadata=SHA_M, metadata_size=3)
+            await catalog.commit_batch(Batch(at=1, published=[publication("one", hold=[file])]))
+            await catalog.commit_batch(Batch(at=2, published=[publication("two", hold=[file])]))
+            other = held(sha256=SHA_B, metadata=SHA_A, metadata_size=4)
+            gone = publication("one", published=6, release=[file.filename])
+            await catalog.commit_batch(Batch(at=3, published=[gone]))
+            with pytest.raises(PathTaken):
+                await catalog.commit_batch(Batch(at=4, published=[publication("three", hold=[other])]))
+            gone = publication("two", published=6, release=[file.filename])
+            await catalog.commit_batch(Batch(at=5, published=[gone, publication("three", hold=[other])]))
+            files, _ = await catalog.held(normalize("three"), [])
+            assert files == {other.filename: other}
+
+        use(work)
+
+    def test_settings_that_have_begun_are_known_until_a_run_has_come_through(self, use):
+        async def work(catalog):
+            for rendering in ("one", "two", "one"):
+                await catalog.begin(rendering)
+            assert (await catalog.state()).begun == ("one", "two")
+            record = RunRecord("mirror", 1, 2, 0, "{}")
+            await catalog.finish(Finish(record))
+            assert (await catalog.state()).begun == ("one", "two")
+            await catalog.finish(Finish(record, rendering="two"))
+            state = await catalog.state()
+            assert (state.rendering, state.begun) == ("two", ())
+
+        use(work)
+
+    def test_what_stands_in_the_state_files_is_taken_for_ours(self, use):
+        async def work(catalog):
+            await catalog.settle(head=1, status="2", todo="t")
+            await catalog.found(status="1", todo=None)
+            state = await catalog.state()
+            assert (state.status, state.todo) == ("1", None)
+
+        use(work)
+
+    def test_a_failure_can_ask_for_the_page_to_be_read_again(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication()]))
+            await catalog.commit_batch(Batch(at=2, failed=[failure(refetch=True)]))
+            row = (await catalog.known([normalize("six")]))[normalize("six")]
+            assert (row.etag, row.body_digest, row.page_digest) == (None, None, None)
+            assert (row.serial, row.published, row.attempts) == (5, 5, 1)
 
         use(work)
 

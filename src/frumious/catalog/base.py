@@ -76,7 +76,8 @@ class Publication:
     page_digest: bytes
     page_modified: int
     etag: str | None
-    due_at: int
+    due_at: int | None
+    """When upstream is asked again; None: when it would have been, since it was not asked now."""
     listed: bool
     """Whether the project list names it (a quarantined project is not listed, conformance 73)."""
     hold: Sequence[HeldFile] = ()
@@ -107,6 +108,8 @@ class Failure:
     message: str
     retry_at: int
     stuck_serial: int | None = None
+    refetch: bool = False
+    """Whether the page that is out is not as the settings want it: it is read again, whatever upstream says of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,8 @@ class State:
     """Fingerprint of the filters under which the list was last applied."""
     rendering: str | None = None
     """The settings under which pages were last rendered, as JSON."""
+    begun: tuple[str, ...] = ()
+    """Other settings under which runs have begun to render pages, and did not come through all of them."""
     list_etag: str | None = None
     status: str | None = None
     """What we wrote to `status` and `todo`: other content there means somebody else ran."""
@@ -208,7 +213,7 @@ class Catalog(Protocol):
     async def held(
         self, name: NormalizedName, keys: Iterable[str]
     ) -> tuple[dict[str, HeldFile], dict[str, tuple[str, int]]]:
-        """Return the project's files by file name, and of `keys` those that anybody holds: sha256 and size."""
+        """Return the project's files by file name, and of the other `keys` those that any page refers to: sha256, size."""
         ...
 
     async def revision(self, name: NormalizedName) -> Revision | None:
@@ -221,12 +226,21 @@ class Catalog(Protocol):
         The publications become *unsettled*; if the batch `settles`, those of earlier batches cease to be: their
         pages were renamed before the barrier that this call follows (design.md §6).
 
-        Raises PathTaken if a file's key is held with other content; nothing of the batch is recorded then.
+        Raises PathTaken if a file's key is held with other content that any page refers to; nothing of the batch is
+        recorded then.
         """
         ...
 
     async def unsettled(self) -> list[NormalizedName]:
         """Return the projects whose page may not have reached its place: render them again after an unclean end."""
+        ...
+
+    async def begin(self, rendering: str) -> None:
+        """Record that pages may be rendered under these settings from now on (`State.begun`)."""
+        ...
+
+    async def found(self, *, status: str | None, todo: str | None) -> None:
+        """Record what stands in `status` and `todo`: from now on that is what we wrote."""
         ...
 
     async def settle(self, *, head: int, status: str | None, todo: str | None) -> None:
@@ -264,7 +278,7 @@ class Catalog(Protocol):
         ...
 
     async def finish(self, finish: Finish) -> None:
-        """Record the end of a run."""
+        """Record the end of a run; with `rendering`, nothing else is begun any more."""
         ...
 
     async def counts(self) -> dict[str, int]:

@@ -92,6 +92,11 @@ MIGRATIONS: tuple[str, ...] = (
         summary   TEXT NOT NULL
     );
     """,
+    """
+    -- Who refers to an object: nobody, and its key is free for other bytes.
+    CREATE INDEX file_object ON file (object);
+    CREATE INDEX file_metadata ON file (metadata) WHERE metadata IS NOT NULL;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

@@ -39,6 +39,11 @@ _ROW = (
     "name, display, serial, published, etag, body_digest, page_digest, page_modified, attempts, wanted, retry_at,"
     " stuck_serial, stuck_since"
 )
+_REFERRED = (
+    "(EXISTS (SELECT 1 FROM file f WHERE f.object = object.id)"
+    " OR EXISTS (SELECT 1 FROM file f WHERE f.metadata = object.id))"
+)
+"""Whether any page refers to an object."""
 _VARIABLES = 500
 """Names per `IN (…)`; below SQLite's oldest limit."""
 BUSY_SECONDS = 10.0
@@ -118,6 +123,7 @@ class SqliteCatalog:
                 head=meta.get("head", 0),
                 selection=meta.get("selection"),
                 rendering=meta.get("rendering"),
+                begun=tuple(meta.get("begun", "").splitlines()),
                 list_etag=meta.get("list_etag"),
                 status=meta.get("status"),
                 todo=meta.get("todo"),
@@ -144,7 +150,7 @@ class SqliteCatalog:
             found: dict[NormalizedName, ProjectRow] = {}
             for i in range(0, len(names), _VARIABLES):
                 part = names[i : i + _VARIABLES]
-                sql = f"SELECT {_ROW} FROM project WHERE name IN ({_marks(part)})"  # noqa: S608 - only question marks
+                sql = f"SELECT {_ROW} FROM project WHERE name IN ({_marks(part)})"
                 for row in db.execute(sql, tuple(part)):
                     found[row[0]] = ProjectRow(*row)
             return found
@@ -173,7 +179,10 @@ class SqliteCatalog:
             asked = [key for key in wanted if key not in own]
             for i in range(0, len(asked), _VARIABLES):
                 part = asked[i : i + _VARIABLES]
-                sql = f"SELECT key, sha256, size FROM object WHERE state = 'held' AND key IN ({_marks(part)})"  # noqa: S608
+                sql = (
+                    "SELECT key, sha256, size FROM object WHERE state = 'held'"
+                    f" AND key IN ({_marks(part)}) AND {_REFERRED}"
+                )
                 for key, sha256, size in db.execute(sql, tuple(part)):
                     taken[key] = (sha256.hex(), size)
             return files, taken
@@ -202,10 +211,10 @@ class SqliteCatalog:
 
     async def due(self, now: int, limit: int) -> list[ProjectRow]:
         def work(db: apsw.Connection) -> list[ProjectRow]:
-            owed = f"SELECT {_ROW} FROM project WHERE attempts > 0 AND retry_at <= ? ORDER BY name"  # noqa: S608
+            owed = f"SELECT {_ROW} FROM project WHERE attempts > 0 AND retry_at <= ? ORDER BY name"
             rows = [ProjectRow(*row) for row in db.execute(owed, (now,))]
             again = (
-                f"SELECT {_ROW} FROM project INDEXED BY project_due"  # noqa: S608
+                f"SELECT {_ROW} FROM project INDEXED BY project_due"
                 " WHERE due_at <= ? AND attempts = 0 ORDER BY due_at LIMIT ?"
             )
             return rows + [ProjectRow(*row) for row in db.execute(again, (now, limit))]
@@ -246,11 +255,14 @@ class SqliteCatalog:
         )
 
     async def highest_published(self) -> int:
-        return await self._read(lambda db: _one(db, "SELECT max(published) FROM project")[0] or 0)
+        return await self._read(
+            lambda db: _one(db, "SELECT max(published) FROM project WHERE published IS NOT NULL")[0] or 0
+        )
 
     async def counts(self) -> dict[str, int]:
         def work(db: apsw.Connection) -> dict[str, int]:
-            projects, owed = _one(db, "SELECT count(published), count(nullif(attempts, 0)) FROM project")
+            (projects,) = _one(db, "SELECT count(*) FROM project WHERE published IS NOT NULL")
+            (owed,) = _one(db, "SELECT count(*) FROM project WHERE attempts > 0")
             files, size = _one(db, "SELECT count(*), coalesce(sum(size), 0) FROM object WHERE state = 'held'")
             return {"projects": projects, "files": files, "bytes": size, "owed": owed}
 
@@ -272,6 +284,17 @@ class SqliteCatalog:
                 _set(db, root_stale=1)
 
         await self._write(work)
+
+    async def begin(self, rendering: str) -> None:
+        def work(db: apsw.Connection) -> None:
+            (begun,) = db.execute("SELECT value FROM meta WHERE key = 'begun'").fetchone() or ("",)
+            if rendering not in begun.splitlines():
+                _set(db, begun=f"{begun}{rendering}\n")
+
+        await self._write(work)
+
+    async def found(self, *, status: str | None, todo: str | None) -> None:
+        await self._write(lambda db: _set(db, status=status, todo=todo))
 
     async def settle(self, *, head: int, status: str | None, todo: str | None) -> None:
         def work(db: apsw.Connection) -> None:
@@ -315,6 +338,8 @@ class SqliteCatalog:
             for key in ("selection", "rendering"):
                 if (value := getattr(finish, key)) is not None:
                     _set(db, **{key: value})
+            if finish.rendering is not None:
+                _set(db, begun="")
             if finish.applied is not None:
                 _set(db, list_etag=finish.list_etag)
                 db.execute(
@@ -336,7 +361,7 @@ def _publish(db: apsw.Connection, p: Publication, at: int) -> None:
         "INSERT INTO project (name, display, serial, published, listed, etag, body_digest, page_digest, page_modified,"
         " checked_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
         " ON CONFLICT (name) DO UPDATE SET display = ?2, serial = ?3, published = ?4, listed = ?5, etag = ?6,"
-        " body_digest = ?7, page_digest = ?8, page_modified = ?9, checked_at = ?10, due_at = ?11, attempts = 0,"
+        " body_digest = ?7, page_digest = ?8, page_modified = ?9, checked_at = ?10, due_at = coalesce(?11, due_at), attempts = 0,"
         " failed_since = NULL, retry_at = 0, wanted = NULL, error_kind = NULL, error = NULL, stuck_serial = NULL,"
         " stuck_since = NULL RETURNING id",
         (
@@ -371,10 +396,12 @@ def _publish(db: apsw.Connection, p: Publication, at: int) -> None:
 def _hold(db: apsw.Connection, key: str, sha256: str, size: int, at: int) -> int:
     """Record an object we hold; PathTaken if the key stands for other bytes."""
     digest = bytes.fromhex(sha256)
-    for found, known in db.execute("SELECT id, sha256 FROM object WHERE key = ? AND state = 'held'", (key,)):
-        if known != digest:
+    sql = f"SELECT id, sha256, {_REFERRED} FROM object WHERE key = ? AND state = 'held'"
+    for found, known, is_referred in db.execute(sql, (key,)):
+        if known == digest:
+            return int(found)
+        if is_referred:
             raise PathTaken(f"{key} is already held with other content")
-        return int(found)
     row = _one(
         db,
         "INSERT INTO object (key, sha256, size, verified_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE"
@@ -403,6 +430,10 @@ def _fail(db: apsw.Connection, f: Failure, at: int) -> None:
         " stuck_serial = ?8",
         (f.name, f.display, at, f.retry_at, f.wanted, f.kind, f.message, f.stuck_serial),
     )
+    if f.refetch:
+        db.execute(
+            "UPDATE project SET etag = NULL, body_digest = NULL, page_digest = NULL WHERE name = ?", (f.name,)
+        )
 
 
 def _set(db: apsw.Connection, **values: str | int | None) -> None:

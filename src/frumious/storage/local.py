@@ -420,7 +420,8 @@ class LocalStorage:
         return disk.f_bavail * disk.f_frsize
 
     async def aclose(self) -> None:
-        self._threads.shutdown(wait=False)
+        # A cancelled call goes on in its thread. Whoever closes lets go of the lock next: nothing may be renamed then.
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
 
     # ------------------------------------------------------------- plumbing
 

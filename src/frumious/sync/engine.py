@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from frumious.catalog.base import Applied, Check, Failure, Finish, Owed, RunRecord, State
+from frumious.catalog.base import Applied, Batch, Check, Failure, Finish, Owed, RunRecord, State
 from frumious.errors import (
     AbsentProject,
     BadPage,
@@ -101,10 +101,13 @@ class _Run:
 
     async def mirror(self) -> Summary:
         state = await self._start()
-        rendered_anew = await self._render_anew(state)
+        await self._render_anew(state)
+        if self.summary.stopped is not None:
+            await self._finish(state, None, rendered_anew=False)
+            return self.summary
         plan = await self._plan(state)
         await self._work(plan.jobs, plan.count, state, whole_known=plan.changes is None)
-        await self._finish(state, plan, rendered_anew=rendered_anew)
+        await self._finish(state, plan, rendered_anew=True)
         return self.summary
 
     async def sync(self, names: Sequence[tuple[NormalizedName, str]]) -> Summary:
@@ -114,8 +117,10 @@ class _Run:
                 "this tree has pages that the catalog does not know, and `sync` would take them off the project list",
                 hint="run `mirror` once: it takes the tree over, and downloads nothing that is there already",
             )
+        names = list(dict(names).items())  # each once, however often it was typed
+        await self._ports.catalog.begin(self._options.rendering.dumps())
         await self._work(self._named(names), len(names), state, whole_known=True)
-        await self._finish(state, None, rendered_anew=state.rendering is None)
+        await self._finish(state, None, rendered_anew=not self._earlier(state))
         return self.summary
 
     # ---------------------------------------------------------------- start
@@ -137,9 +142,12 @@ class _Run:
                 f"the last run ended in the middle: {len(unsettled)} pages are put in place again", "info"
             )
             # The pages as they were: under the settings they were rendered with, whatever the file says now.
-            before = Rendering.loads(state.rendering) if state.rendering else self._options.rendering
-            options = replace(self._options, rendering=before)
-            await self._work(self._again(unsettled), len(unsettled), state, options=options, strict=True)
+            before = [*state.begun, *([state.rendering] if state.rendering else [])]
+            options = (
+                replace(self._options, rendering=Rendering.loads(before[-1])) if before else self._options
+            )
+            jobs = self._again(unsettled, replay=True)
+            await self._work(jobs, len(unsettled), state, options=options, strict=True)
             await catalog.settle(head=state.head, status=state.status, todo=state.todo)
         if state.status is None and state.todo is None:
             return state
@@ -148,23 +156,33 @@ class _Run:
             self._tell("`status` or `todo` was changed by another program: every project is looked at again")
             await catalog.distrust()
             state = await catalog.state()
+        if (status, todo) != (state.status, state.todo):
+            # Seen and dealt with: should this run die, the next one does not begin again.
+            await catalog.found(status=status, todo=todo)
+            state = replace(state, status=status, todo=todo)
         return state
 
-    async def _render_anew(self, state: State) -> bool:
-        """Render every page again from the catalog if settings have changed that decide how they look."""
-        now = self._options.rendering
-        if state.rendering is None or Rendering.loads(state.rendering) == now:
-            return True
+    def _earlier(self, state: State) -> list[Rendering]:
+        """Return other settings than those of now under which pages that are out may have been rendered."""
+        known = [*state.begun, *([state.rendering] if state.rendering else [])]
+        return [before for before in map(Rendering.loads, known) if before != self._options.rendering]
+
+    async def _render_anew(self, state: State) -> None:
+        """Render every page again from the catalog if settings have changed that decide how they look.
+
+        What cannot be rendered (a file cannot be had) is owed, and read again whatever upstream says of it.
+        """
+        before = self._earlier(state)
+        if state.rendering is None or before:
+            await self._ports.catalog.begin(self._options.rendering.dumps())
+        if not before:
+            return
         names: list[NormalizedName] = []
         async for part in self._all_names():
             names += part
         if names:
             self._tell(f"settings for pages have changed; projects rendered again: {len(names)}", "info")
-            failed = len(self.summary.failed)
-            before = Rendering.loads(state.rendering)
             await self._work(self._again(names), len(names), state, before=before)
-            return len(self.summary.failed) == failed
-        return True
 
     async def _is_taking_over(self, state: State) -> bool:
         """Say whether this is somebody else's tree, or ours without its catalog: no run of ours has ended here."""
@@ -185,6 +203,7 @@ class _Run:
         only = selection.only
         if only is not None and len(only) <= self._options.small_selection:
             serial = await self._ports.upstream.serial()
+            await self._strike([owed.name for owed in await self._ports.catalog.owed()])
             names = [(name, name) for name in sorted(only)]
             return Plan(self._named(names), len(names), serial)
         fresh = state.selection == selection.fingerprint
@@ -199,12 +218,14 @@ class _Run:
         if not offered.projects and before is not None and before.names:
             raise BadPage("upstream's project list", "it is empty and ours is not: nothing is changed")
         changes = compare_lists(before, offered.projects, selection.keeps)
-        due = await self._due({w.name for w in changes.wanted})
-        for name in changes.vanished:
+        # What left the list may be quarantined: its page says so.
+        gone = changes.vanished[:DUE_SLICE]
+        due = await self._due({*(w.name for w in changes.wanted), *gone})
+        for name in changes.vanished[DUE_SLICE:]:
             self._ports.observe(ProjectMissing(name, held=True))
         return Plan(
-            self._listed(changes.wanted, due),
-            len(changes.wanted) + len(due),
+            self._listed(changes.wanted, due, gone),
+            len(changes.wanted) + len(due) + len(gone),
             offered.serial,
             changes,
             offered.etag,
@@ -213,13 +234,24 @@ class _Run:
     async def _due(self, already: set[NormalizedName]) -> list[Job]:
         """Return what is due for another look, beside what the list changed; strike what nobody selects any more."""
         rows = await self._ports.catalog.due(int(self._ports.clock()), DUE_SLICE)
-        selected = [row for row in rows if self._options.selection.judge(row.name).keep]
-        dropped = [
-            row.name for row in rows if row.attempts and not self._options.selection.judge(row.name).keep
-        ]
+        selected = [row for row in rows if self._selects(row.name)]
+        await self._strike([row.name for row in rows if row.attempts])
+        # Nobody asks for the others: put off, so that they do not stand before those that somebody does ask for.
+        later = int(self._ports.clock()) + self._options.recheck_seconds
+        others = [row for row in rows if not row.attempts and not self._selects(row.name)]
+        if others:
+            checks = [Check(row.name, row.serial, row.etag, later) for row in others]
+            await self._ports.catalog.commit_batch(Batch(int(self._ports.clock()), (), checks, settles=False))
+        return [Job(row.name, row.display, row.wanted, row) for row in selected if row.name not in already]
+
+    async def _strike(self, owed: Sequence[NormalizedName]) -> None:
+        """Strike off the ledger what nobody selects any more."""
+        dropped = [name for name in owed if not self._selects(name)]
         if dropped:
             await self._ports.catalog.forget_failures(dropped)
-        return [Job(row.name, row.display, row.wanted, row) for row in selected if row.name not in already]
+
+    def _selects(self, name: NormalizedName) -> bool:
+        return self._options.selection.judge(name).keep
 
     async def _named(self, names: Sequence[tuple[NormalizedName, str]]) -> AsyncIterator[Job]:
         for part in _chunks(names):
@@ -228,7 +260,9 @@ class _Run:
                 row = rows.get(name)
                 yield Job(name, row.display if row else display, row=row, asked=True)
 
-    async def _listed(self, wanted: Sequence[Wanted], due: Sequence[Job]) -> AsyncIterator[Job]:
+    async def _listed(
+        self, wanted: Sequence[Wanted], due: Sequence[Job], gone: Sequence[NormalizedName]
+    ) -> AsyncIterator[Job]:
         for part in _chunks(wanted):
             rows = await self._ports.catalog.known([w.name for w in part])
             for w in part:
@@ -239,13 +273,18 @@ class _Run:
                     yield Job(w.name, w.display, w.serial, row)
         for job in due:
             yield job
+        for names in _chunks(gone):
+            rows = await self._ports.catalog.known(names)
+            for name in names:
+                if (row := rows.get(name)) is not None:
+                    yield Job(name, row.display, row=row)
 
-    async def _again(self, names: Sequence[NormalizedName]) -> AsyncIterator[Job]:
+    async def _again(self, names: Sequence[NormalizedName], *, replay: bool = False) -> AsyncIterator[Job]:
         for part in _chunks(names):
             rows = await self._ports.catalog.known(part)
             for name in part:
                 if (row := rows.get(name)) is not None and row.published is not None:
-                    yield Job(name, row.display, row=row, again=True)
+                    yield Job(name, row.display, row=row, again=True, replay=replay)
 
     # ----------------------------------------------------------------- work
 
@@ -256,7 +295,7 @@ class _Run:
         state: State,
         *,
         options: SyncOptions | None = None,
-        before: Rendering | None = None,
+        before: Sequence[Rendering] = (),
         whole_known: bool = False,
         strict: bool = False,
     ) -> None:
@@ -353,10 +392,11 @@ class _Run:
         else:
             self._tell(f"{job.name}: listed by upstream, but there is no page yet", "info")
         if held:
-            # One 404 is no proof (design.md §5.5): the page stays, and the question is asked again within hours.
-            await publisher.add(
-                Check(job.name, job.row.serial if job.row else None, None, int(self._ports.clock()) + 3600)
-            )
+            # One 404 is no proof (design.md §5.5): the page stays, and the question is asked again within hours. The
+            # first one forgets the ETag: a row without has had its second, and is asked for like everybody.
+            soon = job.row is not None and job.row.etag is not None
+            due = int(self._ports.clock()) + (3600 if soon else self._options.recheck_seconds)
+            await publisher.add(Check(job.name, job.row.serial if job.row else None, None, due))
         elif job.row is not None:
             await self._ports.catalog.forget_failures([job.name])
         self._absent.append(job.display)
@@ -374,6 +414,7 @@ class _Run:
                 message=str(error),
                 retry_at=next_retry(self._ports.clock(), attempts),
                 stuck_serial=stuck,
+                refetch=job.again,
             )
         )
         if self._options.stop_on_error:
@@ -403,7 +444,9 @@ class _Run:
         await write_texts(storage, self._texts(todo, whole=whole))
         if todo is None:
             await storage.delete([layout.TODO])
-        if whole and status is not None:  # last: nothing before it may be claimed by it
+        if whole and status is not None and status != state.status:
+            # Last, and behind a barrier: what it claims is out, and what it does not claim is in `todo`.
+            await storage.barrier()
             await write_texts(storage, {layout.STATUS: status})
         await storage.barrier()
         summary.serial = upstream_serial
@@ -430,9 +473,8 @@ class _Run:
     def _applied(self, plan: Plan | None) -> tuple[Applied | None, str | None]:
         if plan is None or plan.changes is None:
             return None, None
-        if self._absent:
-            return without(plan.changes.applied, self._absent), None
-        return plan.changes.applied, plan.list_etag
+        applied = without(plan.changes.applied, self._absent)
+        return applied, plan.list_etag if len(applied.names) == len(plan.changes.applied.names) else None
 
     async def _publish_root(self, head: int, owed: Sequence[Owed], *, whole: bool) -> bool:
         state = await self._ports.catalog.state()

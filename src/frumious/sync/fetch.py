@@ -209,6 +209,11 @@ class Fetcher:
         serial = job.row.serial if job.row else None
         return Check(job.name, serial, etag, self._due())
 
+    def _due_after(self, job: Job, *, whole: bool) -> int | None:
+        if not whole:
+            return int(self._ports.clock()) + 3600
+        return None if job.again else self._due()
+
     def _due(self) -> int:
         # Jitter spreads the re-checks of a first run that published everything in one hour.
         return int(self._ports.clock() + self._options.recheck_seconds * (0.75 + 0.5 * self._ports.chance()))
@@ -273,7 +278,7 @@ class Fetcher:
             page_digest=rendered.digest,
             page_modified=modified,
             etag=offered.etag,
-            due_at=self._due() if body_digest else int(self._ports.clock()) + 3600,
+            due_at=self._due_after(job, whole=bool(body_digest)),
             listed=detail.status is not ProjectStatus.QUARANTINED,
             hold=[held[name] for name in held if plan.have.get(name) != held[name]],
             release=[name for name in plan.have if name not in held],
@@ -310,7 +315,9 @@ class Fetcher:
         self, missing: Sequence[File], keys: Mapping[str, str | None], have: Mapping[str, HeldFile]
     ) -> int:
         """Return how many bytes must come; what seems to stand in place takes no more space."""
-        places = {f.filename: have[f.filename].key if f.filename in have else keys[f.filename] for f in missing}
+        places = {
+            f.filename: have[f.filename].key if f.filename in have else keys[f.filename] for f in missing
+        }
         found = await self._ports.storage.stat([place for place in places.values() if place is not None])
         sizes = {stat.key: stat.size for stat in found if stat is not None}
         return sum(f.size or 0 for f in missing if sizes.get(places[f.filename] or "") != f.size)
@@ -409,10 +416,9 @@ class Fetcher:
         resumable = True
 
         async def once(address: str, attempt: int) -> Stored:
-            lock = self._alone.setdefault((expected.algorithm, expected.hexdigest), asyncio.Lock())
             if expected.hexdigest is None:
                 return await alone(address, attempt)
-            async with lock:
+            async with self._alone.setdefault((expected.algorithm, expected.hexdigest), asyncio.Lock()):
                 return await alone(address, attempt)
 
         async def alone(address: str, attempt: int) -> Stored:
@@ -522,7 +528,7 @@ class Fetcher:
             self._ports.observe(
                 Notice(f"{file.filename}: its core metadata is not what was published; not advertised")
             )
-            return without, key not in plan.refused
+            return without, False
         sidecar = File(
             filename=file.filename + layout.METADATA_SUFFIX,
             url=file.url + layout.METADATA_SUFFIX,
@@ -605,7 +611,9 @@ def _serial(job: Job, detail: ProjectDetail) -> int | None:
     """Return upstream's serial of a page: what the page says, else what the list said, else what we know."""
     if detail.serial is not None:
         return detail.serial
-    return job.wanted if job.wanted is not None else job.row and job.row.serial
+    if job.wanted is not None:
+        return job.wanted
+    return job.row.serial if job.row is not None else None
 
 
 def source_of(file: File) -> str:

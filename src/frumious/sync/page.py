@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -135,11 +135,15 @@ def render(page: ProjectPage, display: str, rendering: Rendering) -> Rendered:
     return Rendered(pages, links, digest.digest())
 
 
-def stale_keys(name: NormalizedName, before: Rendering, now: Rendering) -> tuple[str, ...]:
-    """Return the keys of a project's pages that `before` stored and `now` does not."""
+EVERYWHERE = (Rendering(legacy_json=True), Rendering(hash_index=True))
+"""Settings that store pages wherever a page can be."""
+
+
+def stale_keys(name: NormalizedName, before: Iterable[Rendering], now: Rendering) -> tuple[str, ...]:
+    """Return the keys of a project's pages that any of `before` stored and `now` does not."""
 
     def keys(rendering: Rendering) -> set[str]:
         found = {layout.page_key(name, kind, hash_index=rendering.hash_index) for kind in rendering.kinds}
         return found | set(layout.legacy_json_keys(name)) if rendering.legacy_json else found
 
-    return tuple(sorted(keys(before) - keys(now)))
+    return tuple(sorted({key for rendering in before for key in keys(rendering)} - keys(now)))

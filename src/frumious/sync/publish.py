@@ -8,7 +8,7 @@ renames durable and its transaction settles them (docs/decisions/0002).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from frumious.catalog.base import Batch, Check, Failure, Publication
@@ -18,7 +18,7 @@ from frumious.storage.base import STAGING, Item, Options
 from frumious.sync.events import ProjectFailed, ProjectPublished, ProjectUnchanged
 from frumious.sync.fetch import Ports, Prepared
 from frumious.sync.options import Limits, Rendering
-from frumious.sync.page import stale_keys
+from frumious.sync.page import EVERYWHERE, stale_keys
 
 Outcome = Prepared | Check | Failure
 
@@ -53,7 +53,7 @@ class Publisher:
         self,
         ports: Ports,
         rendering: Rendering,
-        before: Rendering | None,
+        before: Sequence[Rendering],
         limits: Limits,
         settled: Callable[[Publication], None],
     ) -> None:
@@ -100,9 +100,15 @@ class Publisher:
         await storage.barrier()
         prepared = await self._record(batch)
         await storage.move([pair for p in prepared for pair in staged[p.publication.name]])
-        if self._before is not None and self._before != self._rendering:
-            names = [p.publication.name for p in prepared]
-            await storage.delete([key for n in names for key in stale_keys(n, self._before, self._rendering)])
+        await storage.delete(
+            [
+                key
+                for p in prepared
+                for key in stale_keys(
+                    p.publication.name, EVERYWHERE if p.sweeps else self._before, self._rendering
+                )
+            ]
+        )
         for p in prepared:
             self._settled(p.publication)
             self._ports.observe(ProjectPublished(p.publication.name, p.publication.published, p.files))
