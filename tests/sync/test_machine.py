@@ -1,0 +1,357 @@
+"""Anything may happen, in any order: edits upstream, faults, power cuts, other settings, other programs, time.
+
+Whatever the order, every run leaves a tree that keeps its promises, serials that a mirror of this mirror can follow,
+and `status` and `todo` that claim no more than is there; and one run after everything is well again leaves the pages
+that a new mirror of the same index has. `FRUMIOUS_MACHINE_EXAMPLES` says how many stories are tried.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from frumious.errors import FrumiousError
+from frumious.filters.names import AllowNames, BlockNames
+from frumious.filters.rules import Selection
+from frumious.model.names import normalize
+from frumious.storage.base import Item
+from frumious.sync.events import Notice
+from support.faults import PowerCut, StopAfter
+from support.index import Cut, Garbage, Reset, ShortBytes, Stale, Status, Stuck, WrongBytes
+from support.index_files import core_metadata
+from support.invariants import anchors
+from support.world import Limits, World
+
+NAMES = ("A", "Foo.Bar", "gamma", "x_y-z")
+SPELLINGS = {"A": "a", "Foo.Bar": "foo_bar", "gamma": "GAMMA", "x_y-z": "X.Y.Z"}
+DAY = 86400
+
+names = st.sampled_from(NAMES)
+choices = st.integers(0, 99)
+effects = st.sampled_from(
+    [
+        ("page", Status(500)), ("page", Reset()), ("page", Stale()), ("page", Stuck()), ("page", Garbage()),
+        ("file", Status(404)), ("file", Status(500)), ("file", WrongBytes()), ("file", ShortBytes()), ("file", Cut(20)),
+        ("metadata", Status(404)), ("metadata", Status(500)), ("legacy", Status(500)), ("list", Status(503)), ("list", Garbage()),
+    ]
+)  # fmt: skip
+selections = st.sampled_from(
+    [
+        (Selection(), 500),
+        (Selection((BlockNames(frozenset({normalize("A")})),)), 500),
+        (Selection((AllowNames(frozenset(map(normalize, ("A", "gamma")))),)), 500),
+        (Selection((AllowNames(frozenset(map(normalize, ("Foo.Bar", "gamma")))),)), 0),  # too many names to ask one by one
+    ]
+)  # fmt: skip
+
+
+class Mirroring(RuleBasedStateMachine):
+    """A mirror and its upstream; every rule is something that happens in real life."""
+
+    @initialize()
+    def begin(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
+        self.world = World(self.folder, streams=4)
+        self.index = self.world.index
+        self.number = 1
+        self.accepted = set()
+        """Projects whose too old page was accepted: what they show may be behind."""
+        self.seen = None
+        """What a mirror of this mirror has: its head, and the words of each page."""
+        self.index.upload("always", "1.0")  # an upstream that lists nobody is not believed
+        self.index.upload("A", "1.0", "A-1.0.tar.gz")
+        self.index.upload("Foo.Bar", "1.0")
+
+    def teardown(self):
+        if hasattr(self, "folder"):
+            try:
+                self.ends_well()
+            finally:
+                shutil.rmtree(self.folder)
+
+    # ------------------------------------------------------------ upstream
+
+    def has(self, name):
+        return normalize(name) in self.index.names()
+
+    def some_file(self, name, choice):
+        files = (
+            [f for r in self.index.project(name).releases.values() for f in r.files] if self.has(name) else []
+        )
+        return files[choice % len(files)] if files else None
+
+    @rule(name=names, wheel=st.booleans())
+    def upload(self, name, wheel):
+        self.number += 1
+        version = f"{self.number}.0"
+        self.index.upload(name, version, None if wheel else f"{name}-{version}.tar.gz")
+
+    @rule(name=names, choice=choices, reason=st.sampled_from([None, "", "broken"]))
+    def yank(self, name, choice, reason):
+        if file := self.some_file(name, choice):
+            if reason is None:
+                self.index.unyank(name, file.version)
+            else:
+                self.index.yank(name, file.version, reason)
+
+    @rule(name=names, choice=choices)
+    def delete_file(self, name, choice):
+        if file := self.some_file(name, choice):
+            self.index.delete_file(name, file.filename)
+
+    @rule(name=names, choice=choices)
+    def replace_file(self, name, choice):
+        if file := self.some_file(name, choice):
+            self.number += 1
+            self.index.replace(name, file.filename, b"other bytes %d" % self.number)
+
+    @rule(name=names)
+    def delete_project(self, name):
+        if self.has(name):
+            self.index.delete_project(name)
+
+    @rule(name=names)
+    def rename(self, name):
+        if self.has(name):
+            display = self.index.project(name).name
+            self.index.rename(SPELLINGS[name] if display == name else name)
+
+    @rule(name=names, on=st.booleans())
+    def quarantine(self, name, on):
+        if self.has(name) and (self.index.project(name).status == "quarantined") is not on:
+            (self.index.quarantine if on else self.index.unquarantine)(name)
+
+    @rule(name=names, on=st.booleans())
+    def archive(self, name, on):
+        if self.has(name) and self.index.project(name).status != "quarantined":
+            (self.index.archive if on else self.index.unarchive)(name)
+
+    @rule(name=names)
+    def touch(self, name):
+        if self.has(name):
+            self.index.touch(name)
+
+    @rule(name=names, choice=choices)
+    def change_metadata(self, name, choice):
+        file = self.some_file(name, choice)
+        if file and file.filename.endswith(".whl"):
+            self.number += 1
+            body = core_metadata(name, file.version) + b"X: %d\n" % self.number
+            self.index.backfill_metadata(name, file.filename, body)
+
+    @rule(effect=effects, name=names, choice=choices, times=st.sampled_from([1, 3, None]))
+    def break_something(self, effect, name, choice, times):
+        kind, fault = effect
+        file = self.some_file(name, choice)
+        target = {
+            "list": "list",
+            "page": f"page:{normalize(name)}",
+            "legacy": f"legacy:{normalize(name)}",
+            "file": f"file:{file.filename}" if file else "file:none",
+            "metadata": f"file:{file.filename}.metadata" if file else "file:none",
+        }[kind]
+        self.world.faults.add(target, fault, times=times)
+
+    @rule()
+    def mend(self):
+        self.world.faults.clear()
+
+    # ------------------------------------------------------------ ourselves
+
+    @rule(
+        option=st.sampled_from(
+            ["html", "json", "hash_index", "release_files", "core_metadata", "legacy_json"]
+        )
+    )
+    def turn_a_setting(self, option):
+        rendering = self.world.options.rendering
+        now = replace(rendering, **{option: not getattr(rendering, option)})
+        if now.kinds:
+            self.world.options = replace(self.world.options, rendering=now)
+
+    @rule(selection=selections)
+    def select(self, selection):
+        rules, small = selection
+        self.world.options = replace(self.world.options, selection=rules, small_selection=small)
+
+    @rule(hours=st.sampled_from([1, 5, 25, 24 * 16]))
+    def wait(self, hours):
+        self.world.clock.now += hours * 3600
+
+    @rule()
+    def another_program_was_here(self):
+        if self.world.text("status") is None:
+            return  # we never came to an end here: there is nothing to compare with
+
+        async def interfere():
+            await self.world.storage.write([Item("status", b"1")])
+            pages = [stat.key async for stat in self.world.storage.list("web/simple/")]
+            await self.world.storage.write([Item(key, b"theirs") for key in pages if key.endswith("v1_html")])
+
+        asyncio.run(interfere())
+
+    @rule()
+    def run(self):
+        self.mirror()
+
+    @rule(name=names)
+    def sync(self, name):
+        self.attempt(lambda: self.world.sync(name, check=False))
+
+    @rule(n=st.integers(0, 80), lost=st.integers(0, 2**16))
+    def power_cut(self, n, lost):
+        storage = StopAfter(self.world.storage, n)
+        try:
+            self.world.mirror(storage=storage, check=False, limits=Limits(projects=2, seconds=1))
+        except (PowerCut, BaseExceptionGroup) as error:
+            if isinstance(error, BaseExceptionGroup) and error.subgroup(PowerCut) is None:
+                raise
+        except FrumiousError:
+            pass
+        self.world.storage = self.world.storage.lose(lambda number: bool(lost >> number % 16 & 1))
+        self.learn_what_was_accepted()
+        self.check_promises()
+
+    # ------------------------------------------------------------ what holds
+
+    def attempt(self, run):
+        """Return the summary of a run, None where nothing could be done; the tree keeps its promises in any case."""
+        try:
+            return run()
+        except FrumiousError:
+            return None
+        finally:
+            self.learn_what_was_accepted()
+            self.check_promises()
+
+    def mirror(self):
+        summary = self.attempt(lambda: self.world.mirror(check=False))
+        if summary is not None and summary.stopped is None:
+            self.check_claims()
+            self.follow()
+        return summary
+
+    def learn_what_was_accepted(self):
+        notices = [event.text for event in self.world.events if isinstance(event, Notice)]
+        self.accepted |= {text.partition(":")[0] for text in notices if "for a day; accepted" in text}
+
+    def check_promises(self):
+        self.world.check()
+
+    def check_claims(self):
+        """`status` and `todo` claim no more than is there (design.md §6.3)."""
+        todo = {normalize(line.split()[0]) for line in (self.world.text("todo") or "0").splitlines()[1:]}
+        for name in self.selected():
+            if name not in todo | self.accepted:
+                assert files_of(self.world, name) is not None, f"{name} is claimed and not there"
+                assert words(files_of(self.world, name)) == self.offered(name), (
+                    f"{name} is claimed and behind"
+                )
+
+    def selected(self):
+        listed = [name for name, _ in self.index.view().listed()]
+        return [name for name in listed if self.world.options.selection.judge(name).keep]
+
+    def offered(self, name):
+        return {(f.filename, f.sha256, f.yanked) for f in self.index.project(name).offered_files()}
+
+    def follow(self):
+        """A mirror of this mirror, which asks for what is above its head, sees every change; numbers never fall."""
+        if not self.world.options.rendering.json:
+            self.seen = None
+            return
+        root = self.world.root()
+        head = root["meta"]["_last-serial"]
+        listed = {normalize(p["name"]): p["_last-serial"] for p in root["projects"]}
+        pages = {name: files_of(self.world, name) for name in listed}
+        if self.seen is not None:
+            old_head, old_pages = self.seen
+            assert head >= old_head, "the head fell"
+            for name, serial in listed.items():
+                if pages[name] != old_pages.get(name):
+                    assert serial > old_head, f"{name} changed under {serial}, and {old_head} was out already"
+        self.seen = head, pages
+
+    def ends_well(self):
+        self.world.faults.clear()
+        self.world.rendering(html=True, json=True)
+        for wait in (40 * DAY, 2 * 3600, 2 * 3600):
+            self.world.clock.now += wait
+            summary = self.mirror()
+            assert summary is not None
+        assert (summary.failed, summary.owed, summary.stopped) == ({}, 0, None)
+        place = self.folder / "fresh"
+        place.mkdir()
+        fresh = World(place, index=self.index)
+        fresh.options = self.world.options
+        fresh.mirror()
+        for name in self.selected():
+            assert files_of(self.world, name) == files_of(fresh, name), name
+            assert page_keys(self.world, name) == page_keys(fresh, name), name
+            assert status_of(self.world, name) == status_of(fresh, name), name
+        mine, theirs = self.world.listed(), fresh.listed()
+        assert set(map(normalize, theirs)) <= set(map(normalize, mine))
+
+
+def page_of(world, name):
+    shard = f"{name[0]}/" if world.options.rendering.hash_index else ""
+    return f"web/simple/{shard}{name}/"
+
+
+def files_of(world, name):
+    """Return what a project's page says of its files; None where there is no page."""
+    body = world.read(f"{page_of(world, name)}index.v1_json")
+    if body is not None and world.options.rendering.json:
+        facts = ("filename", "hashes", "yanked", "core-metadata", "requires-python", "upload-time", "url")
+        return [{fact: file.get(fact) for fact in facts} for file in json.loads(body)["files"]]
+    body = world.read(f"{page_of(world, name)}index.html")
+    if body is None:
+        return None
+    return [
+        {
+            "filename": href.partition("#")[0].rpartition("/")[2],
+            "hashes": {"sha256": href.partition("#sha256=")[2]},
+            "yanked": attributes.get("data-yanked", False),
+        }
+        for href, attributes in anchors(body)
+    ]
+
+
+def words(files):
+    """Return what of the files upstream says, too."""
+    return {
+        (f["filename"], f["hashes"]["sha256"], None if f["yanked"] is False else "" if f["yanked"] is True else f["yanked"])
+        for f in files
+    }  # fmt: skip
+
+
+def status_of(world, name):
+    page = json.loads(world.read(f"{page_of(world, name)}index.v1_json"))
+    return page.get("project-status"), page["versions"]
+
+
+def page_keys(world, name):
+    """Return every key where something of a project may be served."""
+    places = [
+        f"web/simple/{name}/index",
+        f"web/simple/{name[0]}/{name}/index",
+        f"web/json/{name}",
+        f"web/pypi/{name}/",
+    ]
+    return [key for place in places for key in world.keys(place)]
+
+
+Mirroring.TestCase.settings = settings(
+    max_examples=int(os.environ.get("FRUMIOUS_MACHINE_EXAMPLES", "25")),
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestMirroring = Mirroring.TestCase
