@@ -22,7 +22,7 @@ from frumious.filters.names import AllowNames, BlockNames
 from frumious.filters.rules import Selection
 from frumious.model.names import normalize
 from frumious.storage.base import Item
-from frumious.sync.events import Notice
+from frumious.sync.events import Notice, ProjectMissing
 from support.faults import PowerCut, StopAfter
 from support.index import Cut, Garbage, Reset, ShortBytes, Stale, Status, Stuck, WrongBytes
 from support.index_files import core_metadata
@@ -62,7 +62,7 @@ class Mirroring(RuleBasedStateMachine):
         self.index = self.world.index
         self.number = 1
         self.accepted = set()
-        """Projects whose too old page was accepted: what they show may be behind."""
+        """Projects whose too old or absent page was accepted: what they show may be behind until the next look."""
         self.seen = None
         """What a mirror of this mirror has: its head, and the words of each page."""
         self.index.upload("always", "1.0")  # an upstream that lists nobody is not believed
@@ -240,13 +240,21 @@ class Mirroring(RuleBasedStateMachine):
 
     def learn_what_was_accepted(self):
         notices = [event.text for event in self.world.events if isinstance(event, Notice)]
-        self.accepted |= {text.partition(":")[0] for text in notices if "for a day; accepted" in text}
+        known = ("for a day; accepted", "there is no page yet")
+        self.accepted |= {text.partition(":")[0] for text in notices if text.endswith(known)}
+        self.accepted |= {event.name for event in self.world.events if isinstance(event, ProjectMissing)}
 
     def check_promises(self):
         self.world.check()
 
     def check_claims(self):
-        """`status` and `todo` claim no more than is there (design.md §6.3)."""
+        """`status` and `todo` claim no more than is there (design.md §6.3).
+
+        Without a project list nobody can tell that a page is too old.
+        """
+        selection, small = self.world.options.selection, self.world.options.small_selection
+        if selection.only is not None and len(selection.only) <= small:
+            return
         todo = {normalize(line.split()[0]) for line in (self.world.text("todo") or "0").splitlines()[1:]}
         for name in self.selected():
             if name not in todo | self.accepted:
