@@ -32,6 +32,13 @@ async def stream(
         await asyncio.sleep(0)
 
 
+async def broken_put(storage, data: bytes, after: int, *, validator: str | None, offset: int = 0):
+    """Leave a partial of `data`: the body, which begins at `offset`, breaks off when `after` bytes have come."""
+    body = stream(data[offset:], fail_after=after)
+    with pytest.raises(ConnectionResetError):
+        await storage.put("web/f", body, expect(data), offset=offset, validator=validator)
+
+
 async def read(storage, key, *args):
     return b"".join([block async for block in storage.open(key, *args)])
 
@@ -226,6 +233,63 @@ class StorageContract:
 
         use(work)
 
+    def test_a_partial_without_a_validator_is_kept_too(self, use):
+        async def work(storage):
+            await broken_put(storage, BIG, 10**6, validator=None)
+            assert (await storage.partial(expect(BIG))).validator is None
+
+        use(work)
+
+    def test_a_second_break_keeps_what_came_and_the_validator(self, use):
+        """A 206 that answers If-Range need not repeat Last-Modified (RFC 9110, 15.3.7)."""
+
+        async def work(storage):
+            await broken_put(storage, BIG, 10**6, validator='"v"')
+            first = await storage.partial(expect(BIG))
+            await broken_put(storage, BIG, 10**6, validator=None, offset=first.size)
+            second = await storage.partial(expect(BIG))
+            assert second.size > first.size
+            assert second.validator == '"v"'
+            await storage.put("web/f", stream(BIG[second.size :]), expect(BIG), offset=second.size)
+            assert await read(storage, "web/f") == BIG
+
+        use(work)
+
+    def test_a_body_that_starts_anew_does_not_inherit_a_validator(self, use):
+        async def work(storage):
+            await broken_put(storage, BIG, 2 * 10**6, validator='"old"')
+            await broken_put(storage, BIG, 10**6, validator=None)
+            assert (await storage.partial(expect(BIG))).validator is None
+
+        use(work)
+
+    def test_a_cancelled_continuation_keeps_the_partial(self, use):
+        async def work(storage):
+            await broken_put(storage, BIG, 2 * 10**6, validator='"v"')
+            before = await storage.partial(expect(BIG))
+
+            async def hanging():
+                await asyncio.Event().wait()
+                yield b""
+
+            task = asyncio.create_task(
+                storage.put("web/f", hanging(), expect(BIG), offset=before.size, validator='"v"')
+            )
+            asyncio.get_running_loop().call_soon(task.cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await storage.partial(expect(BIG)) == before
+
+        use(work)
+
+    def test_there_must_be_something_to_continue(self, use):
+        async def work(storage):
+            for expected in (expect(BIG), Expected(size=9)):
+                with pytest.raises(ValueError, match="partial"):
+                    await storage.put("web/f", stream(b"rest"), expected, offset=5)
+
+        use(work)
+
     @pytest.mark.parametrize("offset", [1, 10**9])
     def test_a_wrong_offset_is_a_mistake(self, use, offset):
         async def work(storage):
@@ -250,10 +314,12 @@ class StorageContract:
         async def work(storage):
             with pytest.raises(ConnectionResetError):
                 await storage.put("web/f", stream(BIG, fail_after=10**6), expect(BIG), validator='"v"')
-            await storage.write([Item(f"{STAGING}p1", b"x"), Item("web/kept", b"x")])
-            assert await storage.clean_staging(3600) == 1
+            scratch = [f"{STAGING}{name}" for name in ("p1", "draft", "d", "deep/er/p", "deep/p")]
+            await storage.write([Item(key, b"x") for key in (*scratch, "web/kept")])
+            assert await storage.clean_staging(3600) == len(scratch)
             assert await storage.partial(expect(BIG)) is not None
-            await storage.clean_staging(-1)
+            assert await storage.clean_staging(-1) == 1
+            assert await storage.clean_staging(-1) == 0
             assert await storage.partial(expect(BIG)) is None
             assert await keys(storage) == ["web/kept"]
 
@@ -312,6 +378,27 @@ class StorageContract:
         use(work)
 
     @pytest.mark.parametrize("method", ["copy", "move"])
+    @pytest.mark.parametrize("key", ["web/a", f"{STAGING}a"])
+    def test_what_goes_onto_itself_stays(self, use, method, key):
+        async def work(storage):
+            await storage.write([Item(key, b"1")])
+            await getattr(storage, method)([(key, key)])
+            assert await read(storage, key) == b"1"
+            with pytest.raises(NoSuchObject, match="web/none"):
+                await getattr(storage, method)([("web/none", "web/none")])
+
+        use(work)
+
+    def test_staging_has_room_for_deeper_keys(self, use):
+        async def work(storage):
+            await storage.write([Item(f"{STAGING}a/b", b"1")])
+            await storage.copy([(f"{STAGING}a/b", f"{STAGING}c/d")])
+            await storage.put(f"{STAGING}e/f", stream(b"1"), Expected())
+            assert await keys(storage, STAGING) == [f"{STAGING}{k}" for k in ("a/b", "c/d", "e/f")]
+
+        use(work)
+
+    @pytest.mark.parametrize("method", ["copy", "move"])
     def test_an_absent_source_is_named_and_what_came_before_has_happened(self, use, method):
         async def work(storage):
             await storage.write([Item("web/a", b"1"), Item("web/c", b"1")])
@@ -363,6 +450,26 @@ class StorageContract:
             body = storage.open("web/none")
             with pytest.raises(NoSuchObject):
                 await anext(body)
+
+        use(work)
+
+    def test_what_only_has_keys_below_it_is_no_object(self, use):
+        async def work(storage):
+            await storage.write([Item("web/a/b", b"1")])
+            assert await storage.stat(["web", "web/a", "web/a/b/c"]) == [None, None, None]
+            for key in ("web/a", "web/a/b/c"):
+                with pytest.raises(NoSuchObject):
+                    await read(storage, key)
+                await storage.delete([key])
+            assert await keys(storage) == ["web/a/b"]
+
+        use(work)
+
+    @pytest.mark.parametrize("prefix", ["../", "web/../../", "/etc/", "a//b"])
+    def test_nothing_is_listed_that_no_key_can_name(self, use, prefix):
+        async def work(storage):
+            with pytest.raises(ValueError, match="not a key"):
+                await keys(storage, prefix)
 
         use(work)
 

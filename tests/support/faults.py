@@ -10,17 +10,24 @@ class PowerCut(Exception):
 
 
 class StopAfter:
-    """A storage on which the power fails before effect number `n` (from 0), and stays off.
+    """A storage on which the power fails before effect number `n` (from 0), and stays off: reads fail then, too.
 
     Every item of a batched call is an effect of its own, and so is a barrier.
     """
 
     def __init__(self, inner, n: int) -> None:
         self._inner, self._left = inner, n
+        self._off = False
         self.effects = 0
 
+    def _look(self) -> None:
+        if self._off:
+            raise PowerCut
+
     def _effect(self) -> None:
+        self._look()
         if self._left <= 0:
+            self._off = True
             raise PowerCut
         self._left -= 1
         self.effects += 1
@@ -34,6 +41,7 @@ class StopAfter:
         return await self._inner.put(*args, **options)
 
     async def partial(self, expected):
+        self._look()
         return await self._inner.partial(expected)
 
     async def discard_partial(self, expected):
@@ -60,14 +68,19 @@ class StopAfter:
             self._effect()
             await self._inner.delete([key])
 
-    def open(self, *args):
-        return self._inner.open(*args)
+    async def open(self, *args):
+        self._look()
+        async for block in self._inner.open(*args):
+            yield block
 
     async def stat(self, keys):
+        self._look()
         return await self._inner.stat(keys)
 
-    def list(self, *args):
-        return self._inner.list(*args)
+    async def list(self, *args):
+        self._look()
+        async for stat in self._inner.list(*args):
+            yield stat
 
     async def barrier(self):
         self._effect()
@@ -78,6 +91,7 @@ class StopAfter:
         return await self._inner.clean_staging(max_age)
 
     async def free_bytes(self):
+        self._look()
         return await self._inner.free_bytes()
 
     async def aclose(self):
@@ -85,7 +99,10 @@ class StopAfter:
 
 
 class Failing(StopAfter):
-    """A storage that refuses what a rule says, again and again: `Failing(inner, lambda key: NoSpace(...) or None)`."""
+    """A storage that refuses what a rule says, again and again: `Failing(inner, lambda key: NoSpace(...) or None)`.
+
+    The rule is asked about each key that would be made, replaced or deleted; reading is never refused.
+    """
 
     def __init__(self, inner, rule: Callable[[str], FrumiousError | None]) -> None:
         super().__init__(inner, 10**12)
@@ -108,3 +125,13 @@ class Failing(StopAfter):
         for pair in pairs:
             self._refuse(pair[1])
             await super().move([pair])
+
+    async def copy(self, pairs):
+        for pair in pairs:
+            self._refuse(pair[1])
+            await super().copy([pair])
+
+    async def delete(self, keys):
+        for key in keys:
+            self._refuse(key)
+            await super().delete([key])

@@ -3,6 +3,9 @@
 Bodies are written and renamed inside the event loop: at 20 KB a file, a hop to a thread costs more than the system
 calls, and a slow disk should slow the download down (docs/decisions/0001). Everything that takes a whole batch, reads
 or waits is one hop to a thread.
+
+Where a directory of the mirror lies on another file system than staging (a symbolic link, a mount), rename(2) cannot
+reach it: the bytes are copied to `.frumious-<number>` beside their place first, in a thread, and renamed there.
 """
 
 from __future__ import annotations
@@ -13,8 +16,11 @@ import errno
 import hashlib
 import itertools
 import os
+import re
 import shutil
+import stat as modes
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +51,7 @@ LIST_CHUNK = 1000
 MADE_MAX = 200_000
 _OURS = ".frumious/"
 _KEPT = frozenset({"web", "web/simple", "web/packages", "web/local-stats", "web/local-stats/days"})
+_PARTIAL = re.compile(r"(d[0-9a-f]{32})(\.v)?\Z", re.ASCII)
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -52,26 +59,39 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _UNLINKABLE = frozenset({errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
+def sync_file_systems(descriptors: Sequence[int]) -> None:
+    """Write out everything of the file systems on which these open directories lie: syncfs(2)."""
+    for descriptor in descriptors:
+        if _libc().syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+
+
+BEST_SYNC = sync_file_systems if sys.platform == "linux" else None
+
+
 class LocalStorage:
     """`frumious.storage.base.Storage` in a directory, which must exist.
 
-    `sync` makes everything below a directory durable; the default is the best that the system has. Files and
-    directories may be symbolic links to another file system; bodies are then copied beside their place first.
+    `sync` makes whole file systems durable, given a descriptor on each; None is a pool of fsyncs over what was
+    touched. The default is the best that the system has.
     """
 
     def __init__(
         self,
         root: Path,
         *,
-        sync: Callable[[Sequence[Path]], None] | None = None,
+        sync: Callable[[Sequence[int]], None] | None = BEST_SYNC,
         link: Callable[[str, str], None] = os.link,
     ) -> None:
         self._root = root
         self._base = f"{root}/"
         self._threads = ThreadPoolExecutor(4, "storage")
-        self._sync = sync or (sync_file_systems if sys.platform == "linux" else None)
+        self._sync = sync
         self._link = link
         self._touched: set[str] = set()
+        self._touching = threading.Lock()
+        self._systems: dict[int, int] = {}
         self._made: set[str] = set()
         self._busy: set[str] = set()
         self._numbers = itertools.count()
@@ -121,16 +141,16 @@ class LocalStorage:
                 _unlink(writing, f"{writing}.v")
                 raise
             except BaseException:
-                if not keep:
-                    _unlink(writing)
+                if keep:
+                    _keep_partial(descriptor, writing, validator)
                 else:
-                    self._keep_partial(descriptor, writing, validator)
+                    _unlink(writing)
                 raise
             finally:
                 os.close(descriptor)
             with _translated(key):
-                self._place(writing, target)
-                if keep:
+                await self._publish(writing, target)
+                if offset or (keep and stored.size >= VALIDATOR_FROM):
                     _unlink(f"{writing}.v")
         finally:
             self._busy.discard(writing)
@@ -139,15 +159,54 @@ class LocalStorage:
 
     def _open_for_writing(self, path: str, offset: int) -> int:
         if not offset:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
+            _unlink(path, f"{path}.v")  # an earlier validator says nothing of the bytes that come now
             return os.open(path, _CREATE, 0o644)
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            raise ValueError(f"there is no partial, let alone one of {offset} bytes") from None
         size = os.fstat(descriptor).st_size
         if size != offset:
             os.close(descriptor)
             raise ValueError(f"the partial has {size} bytes, not {offset}")
         return descriptor
+
+    async def _publish(self, writing: str, target: str) -> None:
+        """Rename a finished body into place; it is gone from staging either way."""
+        try:
+            try:
+                self._rename(writing, target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                await self._carry(writing, target)
+        except BaseException:
+            _unlink(writing, f"{writing}.v")
+            raise
+
+    async def _carry(self, writing: str, target: str) -> None:
+        """Bring a body to another file system, in a thread: a large copy would hold the event loop.
+
+        That thread cannot be stopped: one that nobody waits for any longer takes away what it made.
+        """
+        given_up = threading.Event()
+        beside = self._beside(target)
+
+        def copy() -> None:
+            try:
+                shutil.copy2(writing, beside)
+            finally:
+                if given_up.is_set():
+                    _unlink(beside)
+
+        try:
+            await self._in_thread(copy)
+            os.rename(beside, target)
+        except BaseException:
+            given_up.set()
+            _unlink(beside)
+            raise
+        os.unlink(writing)
 
     async def _receive(
         self,
@@ -168,7 +227,8 @@ class LocalStorage:
         both = [sha256] if theirs is sha256 else [sha256, theirs]
         size = offset
         if offset:
-            await self._in_thread(_hash_again, descriptor, both)
+            with _translated(key):
+                await self._in_thread(_hash_again, writing, both)
         noted = not (keep and validator)
         async for block in body:
             size += len(block)
@@ -193,13 +253,6 @@ class LocalStorage:
             )
         return Stored(key, size, sha256.hexdigest())
 
-    def _keep_partial(self, descriptor: int, path: str, validator: str | None) -> None:
-        if os.fstat(descriptor).st_size and validator:
-            with suppress(OSError):
-                _note_validator(path, validator)
-                return
-        _unlink(path, f"{path}.v")
-
     async def partial(self, expected: Expected) -> Partial | None:
         if not expected.hexdigest:
             return None
@@ -218,12 +271,14 @@ class LocalStorage:
                 validator = None
             return Partial(size, validator) if size else None
 
-        return await self._in_thread(look)
+        with _translated(path):
+            return await self._in_thread(look)
 
     async def discard_partial(self, expected: Expected) -> None:
         path = self._scratch_for(expected)
         if expected.hexdigest and path not in self._busy:
-            await self._in_thread(_unlink, path, f"{path}.v")
+            with _translated(path):
+                await self._in_thread(_unlink, path, f"{path}.v")
 
     # -------------------------------------------------------------- batches
 
@@ -232,7 +287,7 @@ class LocalStorage:
             self._prepare()
             for item in items:
                 target = self._path(item.key)
-                scratch = target if item.key.startswith(STAGING) else self._temporary()
+                scratch = target if _is_staged(item.key) else self._temporary()
                 with _translated(item.key):
                     self._write_one(scratch, item)
                     if scratch is not target:
@@ -265,7 +320,10 @@ class LocalStorage:
             for source, key in pairs:
                 origin, target = self._path(source), self._path(key)
                 with _translated(source):
-                    scratch = target if key.startswith(STAGING) else self._temporary()
+                    if source == key:
+                        os.lstat(origin)
+                        continue
+                    scratch = target if _is_staged(key) else self._temporary()
                     self._share(origin, scratch)
                     if scratch is not target:
                         self._place(scratch, target)
@@ -276,24 +334,34 @@ class LocalStorage:
             await self._in_thread(work)
 
     def _share(self, origin: str, scratch: str) -> None:
+        """Give the bytes of one file a second name in staging, in place of what stood there."""
         try:
-            self._link(origin, scratch)
-        except FileExistsError:
-            os.unlink(scratch)
-            self._link(origin, scratch)
+            try:
+                self._link(origin, scratch)
+            except FileExistsError:
+                os.unlink(scratch)
+                self._link(origin, scratch)
         except OSError as error:
             if error.errno not in _UNLINKABLE:
                 raise
-            shutil.copy2(origin, scratch, follow_symlinks=False)
+            _unlink(scratch)  # it may be a link to bytes that others show: never write through it
+            try:
+                shutil.copy2(origin, scratch, follow_symlinks=False)
+            except BaseException:
+                _unlink(scratch)
+                raise
 
     async def move(self, pairs: Sequence[tuple[str, str]]) -> None:
         def work() -> None:
             for source, key in pairs:
                 origin, target = self._path(source), self._path(key)
                 with _translated(source):
-                    self._rename(origin, target)
-                    _unlink(origin)  # as in `copy`
-                self._touch(target)
+                    if source == key:
+                        os.lstat(origin)
+                        continue
+                    self._move_one(origin, target)
+                    _unlink_other_name(origin)
+                self._touch(target, origin)
 
         if pairs:
             await self._in_thread(work)
@@ -303,33 +371,37 @@ class LocalStorage:
             for key in keys:
                 path = self._path(key)
                 with _translated(key):
+                    folder = path.rpartition("/")[0]
                     try:
+                        if self._sync is not None and folder not in self._made:
+                            self._know(folder, os.stat(folder).st_dev)
                         os.unlink(path)
-                    except (FileNotFoundError, NotADirectoryError):
+                    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                         continue
-                    self._prune(key)
-                self._touch(path)
+                    self._touch(f"{self._prune(key)}/.")
 
         if keys:
             await self._in_thread(work)
 
-    def _prune(self, key: str) -> None:
+    def _prune(self, key: str) -> str:
+        """Remove the directories that a deletion left empty; return the path of the first that stays."""
         parent = key.rpartition("/")[0]
         while parent and parent not in _KEPT and not f"{parent}/".startswith(_OURS):
             path = self._base + parent
             try:
                 os.rmdir(path)
             except OSError:
-                return
+                break
             self._made.discard(path)
             parent = parent.rpartition("/")[0]
+        return f"{self._base}{parent}".rstrip("/")
 
     # -------------------------------------------------------------- reading
 
     async def open(self, key: str, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         path = self._path(key)
         with _translated(key):
-            descriptor = await self._in_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = await self._in_thread(_open_object, path)
         try:
             position, left = start, length
             while left is None or left > 0:
@@ -349,7 +421,8 @@ class LocalStorage:
         return await self._in_thread(lambda: [_stat(key, path) for key, path in paths])
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stat]:
-        walk = self._walk(prefix.rpartition("/")[0], prefix, after)
+        folder = prefix.rpartition("/")[0]
+        walk = self._walk(check_key(folder) if folder else "", prefix, after)
         while part := await self._in_thread(lambda: tuple(itertools.islice(walk, LIST_CHUNK))):
             for stat in part:
                 yield stat
@@ -382,37 +455,30 @@ class LocalStorage:
     async def barrier(self) -> None:
         with _translated("barrier"):
             if self._sync is not None:
-                await self._in_thread(self._sync, self._file_systems())
-                return
-            touched, self._touched = self._touched, set()
-            await asyncio.gather(*(self._in_thread(_fsync, path) for path in sorted(touched)))
+                await self._in_thread(self._sync_systems, self._sync)
+            else:
+                await self._sync_touched()
 
-    def _file_systems(self) -> Sequence[Path]:
-        """Return one directory on each file system that holds a part of the mirror."""
-        devices: dict[int, Path] = {}
-        for part in (".", *sorted(_KEPT)):
-            with suppress(OSError):
-                path = self._root / part
-                devices.setdefault(path.stat().st_dev, path)
-        return list(devices.values())
+    def _sync_systems(self, sync: Callable[[Sequence[int]], None]) -> None:
+        for part in ("", *_KEPT):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                path = f"{self._base}{part}"
+                self._know(path, os.stat(path).st_dev)
+        sync(list(self._systems.values()))
+
+    async def _sync_touched(self) -> None:
+        with self._touching:
+            touched, self._touched = self._touched, set()
+        try:
+            await asyncio.gather(*(self._in_thread(_fsync, path) for path in sorted(touched)))
+        except BaseException:
+            with self._touching:
+                self._touched |= touched  # still owed
+            raise
 
     async def clean_staging(self, max_age: float) -> int:
-        oldest = time.time() - max_age
-
-        def work() -> int:
-            removed = 0
-            with suppress(FileNotFoundError), os.scandir(self._base + STAGING) as entries:
-                for entry in entries:
-                    partial = entry.name.startswith("d")
-                    if partial and entry.stat(follow_symlinks=False).st_mtime >= oldest:
-                        continue
-                    with suppress(FileNotFoundError):
-                        os.unlink(entry.path)
-                        removed += 1
-            return removed
-
         with _translated(STAGING):
-            return await self._in_thread(work)
+            return await self._in_thread(_clean, self._base + STAGING, time.time() - max_age)
 
     async def free_bytes(self) -> int | None:
         with _translated("free space"):
@@ -422,6 +488,8 @@ class LocalStorage:
     async def aclose(self) -> None:
         # A cancelled call goes on in its thread. Whoever closes lets go of the lock next: nothing may be renamed then.
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        while self._systems:
+            os.close(self._systems.popitem()[1])
 
     # ------------------------------------------------------------- plumbing
 
@@ -450,31 +518,18 @@ class LocalStorage:
     def _place(self, scratch: str, target: str) -> None:
         """Rename scratch into place; it is gone either way."""
         try:
-            self._rename(scratch, target)
+            self._move_one(scratch, target)
         except BaseException:
-            _unlink(scratch, f"{scratch}.v")
+            _unlink(scratch)
             raise
 
-    def _rename(self, source: str, target: str) -> None:
-        folder = target.rpartition("/")[0]
-        if folder not in self._made:
-            self._make_directory(folder)
+    def _move_one(self, source: str, target: str) -> None:
         try:
-            self._replace(source, target)
-        except FileNotFoundError:
-            if not os.path.lexists(source):
-                raise
-            self._made.discard(folder)  # somebody removed the directory
-            self._make_directory(folder)
-            self._replace(source, target)
-
-    def _replace(self, source: str, target: str) -> None:
-        try:
-            os.rename(source, target)
+            self._rename(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            beside = f"{target.rpartition('/')[0]}/.frumious-{next(self._numbers):x}"
+            beside = self._beside(target)
             try:
                 shutil.copy2(source, beside)
                 os.rename(beside, target)
@@ -483,8 +538,28 @@ class LocalStorage:
                 raise
             os.unlink(source)
 
+    def _beside(self, target: str) -> str:
+        return f"{target.rpartition('/')[0]}/.frumious-{next(self._numbers):x}"
+
+    def _rename(self, source: str, target: str) -> None:
+        folder = target.rpartition("/")[0]
+        for tries_left in (2, 1, 0):
+            try:
+                if folder not in self._made:
+                    self._make_directory(folder)
+                os.rename(source, target)
+            except FileNotFoundError:
+                # The directory was emptied and removed meanwhile, by a `delete` of ours or by somebody else.
+                if not tries_left or not os.path.lexists(source):
+                    raise
+                self._made.discard(folder)
+            else:
+                return
+
     def _make_directory(self, path: str) -> None:
-        if not os.path.isdir(path):
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
             parent = path.rpartition("/")[0]
             if len(parent) >= len(self._base) - 1:
                 self._make_directory(parent)
@@ -492,13 +567,33 @@ class LocalStorage:
                 os.mkdir(path)
                 os.chmod(path, 0o755)
                 self._touch(path)
+        except NotADirectoryError:
+            raise _file_in_the_way(path) from None
+        else:
+            if not modes.S_ISDIR(found.st_mode):
+                raise _file_in_the_way(path)
+            self._know(path, found.st_dev)
         if len(self._made) >= MADE_MAX:
             self._made.clear()
         self._made.add(path)
 
-    def _touch(self, path: str) -> None:
+    def _know(self, folder: str, device: int) -> None:
+        """Keep one directory open on each file system that holds a part of the mirror, for syncfs(2).
+
+        It stays open because syncfs tells of failed writes since its descriptor was opened, and only once to each.
+        """
+        if self._sync is None or device in self._systems:
+            return
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if self._systems.setdefault(device, descriptor) != descriptor:
+            os.close(descriptor)  # another thread was first
+
+    def _touch(self, *paths: str) -> None:
+        """Note for a barrier of fsyncs that these names, and so the directories they are in, have changed."""
         if self._sync is None:
-            self._touched |= {path, path.rpartition("/")[0]}
+            with self._touching:
+                for path in paths:
+                    self._touched |= {path, path.rpartition("/")[0]}
 
 
 def make_directory(path: Path) -> None:
@@ -512,16 +607,9 @@ def make_directory(path: Path) -> None:
         path.chmod(0o755)
 
 
-def sync_file_systems(folders: Sequence[Path]) -> None:
-    """Write out everything of the file systems on which these folders lie: syncfs(2)."""
-    for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            if _libc().syncfs(descriptor) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number), str(folder))
-        finally:
-            os.close(descriptor)
+def _file_in_the_way(path: str) -> OSError:
+    # Not ENOTDIR: that says of a source or of something read that it is not there.
+    return OSError(errno.EEXIST, "a file stands where a directory must be", path)
 
 
 def _libc() -> ctypes.CDLL:
@@ -547,11 +635,69 @@ def _finish(descriptor: int, options: Options) -> None:
         os.utime(descriptor, ns=(stamp, stamp))
 
 
-def _hash_again(descriptor: int, digests: Sequence[hashlib._Hash]) -> None:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    while block := os.read(descriptor, BLOCK):
-        for digest in digests:
-            digest.update(block)
+def _hash_again(path: str, digests: Sequence[hashlib._Hash]) -> None:
+    # With a descriptor of its own: after a cancellation this thread still reads while the caller closes his, and the
+    # number of a closed descriptor is soon another file's.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        while block := os.read(descriptor, BLOCK):
+            for digest in digests:
+                digest.update(block)
+    finally:
+        os.close(descriptor)
+
+
+def _keep_partial(descriptor: int, path: str, validator: str | None) -> None:
+    """Leave an unfinished body for later; without a new validator the one that stands beside it still holds."""
+    if not os.fstat(descriptor).st_size:
+        _unlink(path, f"{path}.v")
+    elif validator:
+        try:
+            _note_validator(path, validator)
+        except OSError:
+            _unlink(f"{path}.v")  # half a validator is none
+
+
+def _is_staged(key: str) -> bool:
+    """Say whether a key lies flat in staging, where it is written in place: its directory is there, nobody reads it."""
+    return key.startswith(STAGING) and key.count("/") == STAGING.count("/")
+
+
+def _clean(folder: str, oldest: float) -> int:
+    """Empty staging but for partials modified after `oldest`, each of which goes or stays with its validator."""
+    removed = 0
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return 0
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            removed += sum(len(files) for _, _, files in os.walk(entry.path))
+            shutil.rmtree(entry.path)
+            continue
+        partial = _PARTIAL.match(entry.name)
+        if partial and _is_young(folder + partial[1], oldest):
+            continue
+        _unlink(entry.path)
+        removed += not (partial and partial[2])
+    return removed
+
+
+def _is_young(path: str, oldest: float) -> bool:
+    try:
+        return os.lstat(path).st_mtime >= oldest
+    except FileNotFoundError:
+        return False
+
+
+def _open_object(path: str) -> int:
+    # O_NONBLOCK: a foreign FIFO in the tree must not hold a thread for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if modes.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise FileNotFoundError(errno.ENOENT, "not a file", path)
 
 
 def _note_validator(path: str, validator: str | None) -> None:
@@ -565,12 +711,24 @@ def _stat(key: str, path: str) -> Stat | None:
         return None
     except OSError as error:
         raise _error(error, key) from error
+    if not modes.S_ISREG(found.st_mode):
+        return None
     return Stat(key, found.st_size, found.st_mtime_ns / 1e9)
 
 
 def _unlink(*paths: str) -> None:
     for path in paths:
         with suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _unlink_other_name(path: str) -> None:
+    """Take away a name that rename(2) left because it was a link to the file it should have replaced.
+
+    A file with one name stays: then both keys lead to the same name, through a directory that is a symbolic link.
+    """
+    with suppress(FileNotFoundError):
+        if os.lstat(path).st_nlink > 1:
             os.unlink(path)
 
 

@@ -21,6 +21,8 @@ from frumious.storage.base import (
     check_key,
 )
 
+_OURS = ".frumious/"
+
 
 @dataclass(frozen=True, slots=True)
 class _Object:
@@ -96,8 +98,10 @@ class MemoryStorage:
         check_key(key)
         identity = _identity(expected)
         data = bytearray()
+        known: str | None = None
         if offset:
-            data += self._partials.get(identity, (b"", None, 0.0))[0]
+            begun, known, _ = self._partials.get(identity, (b"", None, 0.0))
+            data += begun
             if len(data) != offset or not expected.hexdigest:
                 raise ValueError(f"the partial has {len(data)} bytes, not {offset}")
         try:
@@ -110,7 +114,9 @@ class MemoryStorage:
             self._partials.pop(identity, None)
             raise
         except BaseException:
-            if expected.hexdigest and data and validator:
+            if expected.hexdigest and data:
+                if offset and validator is None:
+                    validator = known
                 self._partials[identity] = (bytes(data), validator, time.time())
             raise
         self._partials.pop(identity, None)
@@ -158,8 +164,10 @@ class MemoryStorage:
         return [self._stat(key) if key in self._objects else None for key in keys]
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stat]:
+        if folder := prefix.rpartition("/")[0]:
+            check_key(folder)
         for key in sorted(self._objects):
-            ours = key.startswith(STAGING) and not prefix.startswith(STAGING)
+            ours = key.startswith(_OURS) and not prefix.startswith(_OURS)
             if key.startswith(prefix) and key > after and not ours and key in self._objects:
                 yield self._stat(key)
 
