@@ -39,11 +39,11 @@ def _open_standard_streams() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run a command and return its exit code."""
-    from frumious.cli.parser import parse  # noqa: PLC0415 - see the module's docstring
+    from frumious.cli.parser import parse
 
     parsed = parse(argv)
     if isinstance(parsed, int):
         return parsed
-    from frumious.cli.command import execute  # noqa: PLC0415
+    from frumious.cli.command import execute
 
     return execute(parsed)

@@ -179,11 +179,11 @@ def _lines(tally: Tally) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _live(tally: Tally) -> Iterator[Callable[[], None]]:
-    from rich.console import Console, Group  # noqa: PLC0415 - only a terminal pays for it
-    from rich.live import Live  # noqa: PLC0415
-    from rich.progress_bar import ProgressBar  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
 
     console = Console(stderr=True)
     pace = Pace(time.monotonic())

@@ -1,6 +1,6 @@
 """Storage in a directory: what a web server can serve with no program running.
 
-Bodies are written and renamed inside the event loop: at 20 KB a file, a hop to a thread costs more than the system
+Bodies are written and renamed inside the event loop: at 20 KB a file, a hop to a thread adds half again to the system
 calls, and a slow disk should slow the download down (docs/decisions/0001). Everything that takes a whole batch, reads
 or waits is one hop to a thread.
 
