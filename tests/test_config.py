@@ -91,8 +91,7 @@ def test_a_file_with_a_directory_alone_has_every_default():
         summary_file=None,
         run_after=(),
         plugins=(),
-        allowlist=(),
-        blocklist=(),
+        filters={},
     )
 
 
@@ -201,8 +200,11 @@ def test_a_list_has_one_item_a_line_and_each_knows_its_line():
     )
 
     assert found.plugins == (Line("allowlist_project", 6), Line("blocklist_project", 7))
-    assert found.allowlist == (Line("six", 10), Line("requests >= 2, < 3  # kept as it stands", 14))
-    assert found.blocklist == (Line("attrs", 16),)
+    assert found.filters["allowlist"]["packages"] == (
+        Line("six", 10),
+        Line("requests >= 2, < 3  # kept as it stands", 14),
+    )
+    assert found.filters["blocklist"]["packages"] == (Line("attrs", 16),)
 
 
 def test_lines_are_counted_as_editors_count_them_whatever_ends_them():
@@ -210,7 +212,7 @@ def test_lines_are_counted_as_editors_count_them_whatever_ends_them():
 
     for end in ("\r\n", "\r"):
         found = parse_config(text.replace("\n", end), "m.conf").settings
-        assert found.allowlist == (Line("six", 9), Line("attrs", 11))
+        assert found.filters["allowlist"]["packages"] == (Line("six", 9), Line("attrs", 11))
 
 
 @pytest.mark.parametrize("text", ["six, attrs", "six,attrs", "Six , foo.bar,"])
@@ -492,8 +494,8 @@ def test_a_list_in_the_default_section_has_its_own_lines():
         base=f"[DEFAULT]\npackages =\n  six\n[mirror]\ndirectory = /d\nmaster = {MASTER}\n",
     )
 
-    assert loaded.settings.allowlist == (Line("six", 3),)
-    assert loaded.settings.blocklist == ()
+    assert loaded.settings.filters["allowlist"]["packages"] == (Line("six", 3),)
+    assert "packages" not in loaded.settings.filters.get("blocklist", {})
 
 
 def test_percent_signs_refer_to_other_keys():
@@ -521,7 +523,7 @@ def test_a_list_may_come_by_reference_and_stands_where_it_is_named():
         "[plugins]\nenabled = allowlist_project\n[allowlist]\npackages = %(ours)s\n"
     )
 
-    assert found.allowlist == (Line("six", 11), Line("attrs", 11))
+    assert found.filters["allowlist"]["packages"] == (Line("six", 11), Line("attrs", 11))
 
 
 @pytest.mark.parametrize(
@@ -737,7 +739,7 @@ def test_every_line_that_is_switched_off_in_the_default_file_can_be_switched_on(
     loaded = parse_config(text, "m.conf")
 
     assert loaded.warnings == ()
-    assert [item.text for item in loaded.settings.allowlist] == ["six", "requests"]
+    assert [item.text for item in loaded.settings.filters["allowlist"]["packages"]] == ["six", "requests"]
     assert loaded.settings.max_bandwidth == 10 * 1024**2
 
 
@@ -789,9 +791,10 @@ def test_a_path_that_can_hold_no_file_is_an_error_of_ours(tmp_path):
 
 
 def test_every_setting_comes_from_one_option():
-    names = [option.name for option in OPTIONS if option.works]
+    names = [option.name for option in OPTIONS if option.works and not option.is_filter]
 
-    assert sorted({*names} - {"storage_backend"}) == sorted(field.name for field in fields(Settings))
+    settings = {field.name for field in fields(Settings)} - {"filters"}
+    assert sorted({*names} - {"storage_backend"}) == sorted(settings)
     assert len(names) == len({*names})
 
 

@@ -16,8 +16,9 @@ from frumious import __version__
 from frumious.catalog.sqlite import open_catalog
 from frumious.config import Loaded, Settings, SimpleFormat, default_master
 from frumious.errors import ConfigError, NotWritable
-from frumious.filters.build import BadLine, build_selection
+from frumious.filters.build import build_selection
 from frumious.filters.rules import Selection
+from frumious.filters.sections import BadSetting, Entry, Sections
 from frumious.storage.local import LocalStorage, make_directory
 from frumious.storage.lock import hold_lock
 from frumious.sync.events import Notice, Observer
@@ -73,23 +74,25 @@ async def open_mirror(loaded: Loaded, observe: Observer) -> AsyncIterator[Opened
 def selection_of(loaded: Loaded) -> Selection:
     """Return the rules of the configuration; raises ConfigError with file, section, key and line."""
     settings = loaded.settings
-    lists = {"allowlist": settings.allowlist, "blocklist": settings.blocklist}
-    selections = []
-    for section, lines in lists.items():
-        plugins = [plugin.text for plugin in settings.plugins if plugin.text.startswith(section)]
-        try:
-            selections.append(build_selection(plugins, {section: [line.text for line in lines]}))
-        except BadLine as error:
-            place = loaded.places.get((section, "packages"))
-            raise ConfigError(
-                error.problem,
-                file=place.source if place else None,
-                section=section,
-                key="packages",
-                line=lines[error.index].line,
-                hint="one project name per line, as in `requests`; versions and markers are allowed and ignored",
-            ) from None
-    return Selection(tuple(rule for selection in selections for rule in selection.rules))
+    sections = Sections(
+        {
+            section: {
+                key: tuple(Entry(line.text, line.line) for line in lines) for key, lines in keys.items()
+            }
+            for section, keys in settings.filters.items()
+        }
+    )
+    try:
+        return build_selection([plugin.text for plugin in settings.plugins], sections)
+    except BadSetting as error:
+        raise ConfigError(
+            error.problem,
+            file=loaded.source,
+            section=error.section,
+            key=error.key,
+            line=error.line,
+            hint=error.hint,
+        ) from None
 
 
 def rendering_of(settings: Settings) -> Rendering:

@@ -4,11 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frumious.filters.build import BadLine, allowed_names, blocked_names, build_selection
+from frumious.filters.build import build_selection
+from frumious.filters.names import allowed_names, blocked_names
 from frumious.filters.rules import Selection
+from frumious.filters.sections import BadSetting, Entry, Sections
 from frumious.model.names import normalize
 
 NOTHING = Selection()
+
+
+def lists(allowlist=(), blocklist=()):
+    values = {"allowlist": allowlist, "blocklist": blocklist}
+    return Sections(
+        {
+            section: {"packages": tuple(Entry(line, n) for n, line in enumerate(lines, 1))}
+            for section, lines in values.items()
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -23,60 +35,58 @@ NOTHING = Selection()
     ],
 )
 def test_an_allowlist_line_counts_by_its_name(line):
-    assert allowed_names([line]) == {"foo-bar"}
+    assert allowed_names(lists([line])) == {"foo-bar"}
 
 
 @pytest.mark.parametrize("line", ["", "   ", "# a comment", "  # indented"])
 def test_comments_and_blanks_are_nothing(line):
-    assert allowed_names([line]) == frozenset()
+    assert allowed_names(lists([line])) == frozenset()
 
 
 @pytest.mark.parametrize("line", ["foo*", "a b", "-x", "git+https://example.org/x", "./x.whl", "ünï"])
 def test_a_bad_line_is_named(line):
-    with pytest.raises(BadLine, match="not a project name") as caught:
-        allowed_names(["good", line])
-    assert caught.value.index == 1
+    with pytest.raises(BadSetting, match="not a project name") as caught:
+        allowed_names(lists(["good", line]))
+    assert caught.value.line == 2
 
 
 def test_a_blocklist_line_with_a_version_is_not_about_projects():
-    assert blocked_names(["a", "b==1.0", "c[extra]", "D"]) == {"a", "d"}
+    assert blocked_names(lists(blocklist=["a", "b==1.0", "c[extra]", "D"])) == {"a", "d"}
 
 
 def test_an_empty_allowlist_allows_everything():
-    selection = build_selection(["allowlist_project"], {"allowlist": []})
+    selection = build_selection(["allowlist_project"], lists())
     assert selection.judge(normalize("anything")).keep
     assert selection.only is None
 
 
 def test_a_list_without_its_plugin_does_nothing():
-    selection = build_selection([], {"allowlist": ["a"], "blocklist": ["b"]})
+    selection = build_selection([], lists(["a"], ["b"]))
     assert selection.rules == ()
 
 
 def test_both_lists_together():
-    selection = build_selection(
-        ["allowlist_project", "blocklist_project"], {"allowlist": ["a", "b"], "blocklist": ["b"]}
-    )
+    selection = build_selection(["allowlist_project", "blocklist_project"], lists(["a", "b"], ["b"]))
     assert {name: selection.judge(normalize(name)).keep for name in "abc"} == {
         "a": True,
         "b": False,
         "c": False,
     }
-    assert "not in [allowlist]" in selection.judge(normalize("c")).reason
+    assert str(selection.judge(normalize("c"))) == "allowlist_project: not in [allowlist] packages"
     assert selection.only == {"a"}
 
 
 def test_the_fingerprint_does_not_depend_on_order_or_spelling():
-    one = build_selection(["allowlist_project"], {"allowlist": ["A", "foo.bar>=1"]})
-    other = build_selection(["allowlist_project"], {"allowlist": ["Foo-Bar", "a"]})
+    one = build_selection(["allowlist_project"], lists(["A", "foo.bar>=1"]))
+    other = build_selection(["allowlist_project"], lists(["Foo-Bar", "a"]))
     assert one.fingerprint == other.fingerprint != NOTHING.fingerprint
 
 
 @given(st.text())
 def test_any_text_is_a_line_or_a_bad_line(text):
     try:
-        names = allowed_names([text])
-    except BadLine:
+        names = allowed_names(lists([text]))
+    except BadSetting:
         return
     assert all(normalize(name) == name for name in names)
 

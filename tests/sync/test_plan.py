@@ -155,4 +155,4 @@ def test_a_plain_allowlist_is_known_in_advance():
     assert Selection((block,)).only is None
     assert Selection((AllowNames(frozenset()),)).only is None
     assert Selection((allow,)).fingerprint != Selection((allow, block)).fingerprint
-    assert Selection((allow, block)).judge(normalize("b")).reason.startswith("blocklist_project")
+    assert Selection((allow, block)).judge(normalize("b")).rule == "blocklist_project"

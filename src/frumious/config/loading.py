@@ -16,6 +16,9 @@ from frumious.config.readers import Refused
 from frumious.config.settings import Line, Loaded, MissingConfig, Place, Settings
 from frumious.errors import ConfigError
 
+_OWN_SECTIONS = {configparser.DEFAULTSECT, "mirror", "plugins"}
+"""Sections that are not about filters."""
+
 
 def load(path: Path) -> Loaded:
     """Read the configuration file at `path`.
@@ -60,7 +63,21 @@ def parse_config(text: str, source: str) -> Loaded:
     _note_unknown(ini, findings)
     findings.settle()
     places = {where: Place(source, lines[0]) for where, lines in ini.lines.items()}
-    return Loaded(_settings(values), findings.warnings, places)
+    return Loaded(_settings({**values, "filters": _filters(ini)}), source, findings.warnings, places)
+
+
+def _filters(ini: Ini) -> dict[str, dict[str, tuple[Line, ...]]]:
+    """Return what stands in the sections of filters, those of plugins from elsewhere included."""
+    found: dict[str, dict[str, tuple[Line, ...]]] = {
+        section: {} for section in ini.sections if section not in _OWN_SECTIONS
+    }
+    for (section, key), lines in ini.lines.items():
+        if section in found:
+            found[section][key] = tuple(Found(ini.parser.get(section, key), lines).items())
+    for option in OPTIONS:
+        if option.section in found and (place := ini.place(option)) is not None:
+            found[option.section][option.key] = tuple(ini.found(option, place).items())
+    return {section: keys for section, keys in found.items() if keys}
 
 
 def _settings(values: Mapping[str, Any]) -> Settings:
@@ -259,7 +276,7 @@ def _check_lists(values: Mapping[str, Any], findings: _Findings) -> None:
         strict=True,
     ):
         line = next((item.line for item in enabled if item.text == plugin), None)
-        items = values.get(section)
+        items = values.get(f"{section}_packages")
         if line is not None and items == ():
             text = f"{plugin} finds nothing in [{section}] packages: {effect}"
             findings.warn(text, "plugins", "enabled", line)

@@ -84,8 +84,14 @@ class Option:
 
     @property
     def name(self) -> str:
-        """The name of its field in Settings."""
-        return self.field or self.key.replace("-", "_")
+        """The name of its field in Settings; what filters read is under its section in `Settings.filters`."""
+        prefix = f"{self.section}_" if self.is_filter else ""
+        return self.field or prefix + self.key.replace("-", "_")
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether a filter reads it, as text."""
+        return self.section not in {"mirror", "plugins"}
 
     def default_text(self) -> str:
         """Return the text that stands for an absent key."""
@@ -436,7 +442,6 @@ OPTIONS: tuple[Option, ...] = (
         may_be_empty=True,
         many=True,
         group=SELECTION,
-        field="allowlist",
     ),
     Option(
         section="blocklist",
@@ -449,7 +454,6 @@ OPTIONS: tuple[Option, ...] = (
         many=True,
         in_file=InFile.ABSENT,
         group=SELECTION,
-        field="blocklist",
     ),
     _idle(
         "compare-method",

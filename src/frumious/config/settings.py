@@ -104,8 +104,8 @@ class Settings:
     run_after: tuple[str, ...]
     """An argument vector; empty: nothing to run."""
     plugins: tuple[Line, ...]
-    allowlist: tuple[Line, ...]
-    blocklist: tuple[Line, ...]
+    filters: Mapping[str, Mapping[str, tuple[Line, ...]]]
+    """What stands in the sections that filters read, by section and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,8 @@ class Loaded:
     """Settings, what has to be said about their file, and where each key of it stands."""
 
     settings: Settings
+    source: str
+    """What messages call the file."""
     warnings: tuple[str, ...]
     places: Mapping[tuple[str, str], Place]
     """By section and key; keys that are not in the file are not here."""

@@ -1,12 +1,19 @@
-"""What a rule is and what it says."""
+"""What a rule is and what it says.
+
+There are four kinds, by what they need to know and what they judge: a `ProjectRule` a project by its name, an
+`OfferRule` a project by what upstream offers of it, a `FileRule` one file, a `ReleaseRule` releases. All are pure.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from frumious.filters.offer import Offer
 from frumious.model.names import InvalidName, NormalizedName, normalize
+from frumious.model.project import File
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,41 +22,138 @@ class Verdict:
 
     keep: bool
     reason: str
+    """A sentence without the name of the rule: `not in [allowlist] packages`."""
+    rule: str = ""
+    """The name of the rule, as in `[plugins] enabled`."""
     until: float | None = None
     """When time alone turns the verdict; seconds since 1970."""
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.reason}" if self.rule else self.reason
 
 
 KEEP = Verdict(keep=True, reason="no rule drops it")
 
 
-class ProjectRule(Protocol):
-    """A rule on projects, by name alone."""
+class Rule(Protocol):
+    """What all kinds have in common."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as in `[plugins] enabled`."""
+        ...
 
     @property
     def fingerprint(self) -> str:
-        """Text that changes whenever a verdict may."""
+        """Text that changes whenever a verdict may, but for time."""
         ...
+
+
+class ProjectRule(Rule, Protocol):
+    """A rule on projects, by name alone."""
 
     @property
     def only(self) -> frozenset[NormalizedName] | None:
         """The names it can keep, where these are plain names; None where it cannot list them."""
         ...
 
-    def judge(self, name: NormalizedName) -> Verdict:
-        """Keep or drop a project; pure."""
+    def judge(self, name: NormalizedName, display: str) -> Verdict:
+        """Keep or drop a project; `display` is its name as upstream's list spells it."""
+        ...
+
+
+class OfferRule(Rule, Protocol):
+    """A rule on projects, by what upstream offers of them."""
+
+    @property
+    def needs_document(self) -> bool:
+        """Whether it reads upstream's legacy JSON (`Offer.document`), which costs a request for each project."""
+        ...
+
+    def judge_project(self, offer: Offer) -> Verdict:
+        """Keep or drop a project as a whole."""
+        ...
+
+
+class FileRule(Rule, Protocol):
+    """A rule on single files."""
+
+    @property
+    def needs_document(self) -> bool:
+        """As of `OfferRule`."""
+        ...
+
+    def judge_file(self, offer: Offer, file: File) -> Verdict:
+        """Keep or drop one file."""
+        ...
+
+
+class ReleaseRule(Rule, Protocol):
+    """A rule on releases."""
+
+    @property
+    def needs_document(self) -> bool:
+        """As of `OfferRule`."""
+        ...
+
+    @property
+    def is_last(self) -> bool:
+        """Whether it chooses among what all other rules left, such as the newest three."""
+        ...
+
+    def decides_alone(self, name: NormalizedName) -> bool:
+        """Whether for this project no other release rule is asked."""
+        ...
+
+    def judge_releases(self, offer: Offer, releases: Sequence[str]) -> Mapping[str, Verdict]:
+        """Return a verdict for each of these releases (as upstream spells them) that it drops, or keeps for a time."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """What the rules make of one project as upstream offers it."""
+
+    project: Verdict
+    files: Mapping[str, Verdict]
+    """The verdict on each file that is dropped, by file name."""
+    releases: Mapping[str, Verdict]
+    """The verdict on each release that is dropped."""
+    until: float | None = None
+    """When time alone turns any of the verdicts."""
+
+    def keeps(self, file: File) -> bool:
+        """Say whether a file is selected."""
+        return self.project.keep and file.filename not in self.files
+
+
+EVERYTHING = Choice(KEEP, {}, {})
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
-    """All rules together: a project is kept if no rule drops it."""
+    """All rules together: what no rule drops is kept."""
 
     rules: tuple[ProjectRule, ...] = ()
+    offers: tuple[OfferRule, ...] = ()
+    files: tuple[FileRule, ...] = ()
+    releases: tuple[ReleaseRule, ...] = ()
+    _needs: bool = field(init=False, repr=False, compare=False, default=False)
+
+    def __post_init__(self) -> None:
+        needs = (
+            any(rule.needs_document for rule in self.offers)
+            or any(rule.needs_document for rule in self.files)
+            or any(rule.needs_document for rule in self.releases)
+        )
+        object.__setattr__(self, "_needs", needs)
+
+    # ------------------------------------------------------------- by name
 
     @property
     def fingerprint(self) -> str:
-        """A digest of all rules: when it changes, what is selected may have changed."""
-        return hashlib.sha256("\n".join(rule.fingerprint for rule in self.rules).encode()).hexdigest()[:16]
+        """A digest of the rules on names: when it changes, the list has to be compared anew."""
+        return _digest(self.rules)
 
     @property
     def only(self) -> frozenset[NormalizedName] | None:
@@ -59,10 +163,10 @@ class Selection:
             return None
         return frozenset(name for name in frozenset.intersection(*listed) if self.judge(name).keep)
 
-    def judge(self, name: NormalizedName) -> Verdict:
-        """Return the first verdict that drops, else a keeping one."""
+    def judge(self, name: NormalizedName, display: str | None = None) -> Verdict:
+        """Return the first verdict on a name that drops, else a keeping one."""
         for rule in self.rules:
-            verdict = rule.judge(name)
+            verdict = rule.judge(name, display if display is not None else name)
             if not verdict.keep:
                 return verdict
         return KEEP
@@ -73,4 +177,81 @@ class Selection:
             name = normalize(display)
         except InvalidName:
             return None
-        return name if not self.rules or self.judge(name).keep else None
+        return name if not self.rules or self.judge(name, display).keep else None
+
+    # ------------------------------------------------------------ by offer
+
+    @property
+    def judges_offers(self) -> bool:
+        """Whether any rule looks beyond names."""
+        return bool(self.offers or self.files or self.releases)
+
+    @property
+    def choice_fingerprint(self) -> str:
+        """A digest of the rules on what is offered: when it changes, every project has to be judged anew."""
+        return _digest((*self.offers, *self.files, *self.releases)) if self.judges_offers else ""
+
+    def needs_document(self, offer: Offer) -> bool:
+        """Say whether the legacy JSON must be asked for before `choose` can judge this offer."""
+        if offer.document is not None or not self.judges_offers:
+            return False
+        # Old file names do not always say which release they belong to; the legacy JSON does.
+        return self._needs or (bool(self.releases) and any(offer.release_of(f) is None for f in offer.files))
+
+    def choose(self, offer: Offer) -> Choice:
+        """Judge a project as upstream offers it: as a whole, then its files, then what releases these leave."""
+        if not self.judges_offers:
+            return EVERYTHING
+        times: list[float] = []
+        for rule in self.offers:
+            verdict = rule.judge_project(offer)
+            _note(times, verdict)
+            if not verdict.keep:
+                return Choice(verdict, {}, {}, min(times, default=None))
+        files = dict(self._judge_files(offer, times))
+        releases = self._judge_releases(offer, files, times)
+        for file in offer.files:
+            release = offer.release_of(file)
+            if release is not None and (dropped := releases.get(release)) is not None:
+                files.setdefault(file.filename, dropped)
+        return Choice(KEEP, files, releases, min(times, default=None))
+
+    def _judge_files(self, offer: Offer, times: list[float]) -> Iterator[tuple[str, Verdict]]:
+        for file in offer.files:
+            for rule in self.files:
+                verdict = rule.judge_file(offer, file)
+                _note(times, verdict)
+                if not verdict.keep:
+                    yield file.filename, verdict
+                    break
+
+    def _judge_releases(
+        self, offer: Offer, dropped_files: Mapping[str, Verdict], times: list[float]
+    ) -> dict[str, Verdict]:
+        if not self.releases:
+            return {}
+        # A release of which no file is left is none (bandersnatch, section 4.3); what rules choose among has files.
+        left = dict.fromkeys(
+            release
+            for file in offer.files
+            if file.filename not in dropped_files and (release := offer.release_of(file)) is not None
+        )
+        alone = [rule for rule in self.releases if rule.decides_alone(offer.name)]
+        dropped: dict[str, Verdict] = {}
+        for rule in alone or sorted(self.releases, key=lambda rule: rule.is_last):
+            # Rules that come last choose among what is left; all others see everything, whatever their order.
+            seen = [release for release in left if not (rule.is_last and release in dropped)]
+            for release, verdict in rule.judge_releases(offer, seen).items():
+                _note(times, verdict)
+                if not verdict.keep:
+                    dropped.setdefault(release, verdict)
+        return dropped
+
+
+def _note(times: list[float], verdict: Verdict) -> None:
+    if verdict.until is not None:
+        times.append(verdict.until)
+
+
+def _digest(rules: Iterable[Rule]) -> str:
+    return hashlib.sha256("\n".join(rule.fingerprint for rule in rules).encode()).hexdigest()[:16]
