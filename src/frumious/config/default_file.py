@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from frumious.config.options import BOOL, FILE, OPTIONS, InFile, Option
+from frumious.config.option import BOOL, FILE, InFile, Option
+from frumious.config.options import OPTIONS
 from frumious.config.pypi import default_master
 from frumious.config.settings import DefaultNotWritten
 

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from frumious.config.options import OPTIONS, Option
+from frumious.config.option import Option
+from frumious.config.options import OPTIONS
 from frumious.config.pypi import default_master
 from frumious.config.settings import Line
 from frumious.errors import ConfigError

@@ -11,7 +11,8 @@ from typing import Any
 
 from frumious.config.ini import Found, Ini, read_ini, shown
 from frumious.config.known import OTHER_SECTIONS, RENAMED, RETIRED, WORKING_PLUGINS, closest
-from frumious.config.options import CATALOG, KEYS, MAX_STREAMS, OPTIONS, STREAMS_PER_WORKER, Option
+from frumious.config.option import Option
+from frumious.config.options import CATALOG, KEYS, MAX_STREAMS, OPTIONS, STREAMS_PER_WORKER
 from frumious.config.readers import Refused
 from frumious.config.settings import Line, Loaded, MissingConfig, Place, Settings
 from frumious.errors import ConfigError

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
+from frumious.config.filter_options import FILTER_OPTIONS
 from frumious.config.known import OTHER_SECTIONS
+from frumious.config.option import BOOL, FILE, SELECTION, InFile, Option
+from frumious.config.own_filter_options import OWN_FILTER_OPTIONS
 from frumious.config.pypi import default_master
 from frumious.config.readers import (
     master_note,
@@ -20,7 +21,6 @@ from frumious.config.readers import (
     read_global_timeout,
     read_min_free,
     read_number,
-    read_package,
     read_path,
     read_plugin,
     read_proxy,
@@ -42,74 +42,14 @@ STREAMS_PER_WORKER = 10
 CATALOG = ".frumious/catalog.sqlite3"
 
 
-class InFile(Enum):
-    """How an option appears in the default file."""
-
-    SET = "set"
-    COMMENTED = "commented out"
-    ABSENT = "absent"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
-    """One key of the configuration file."""
-
-    section: str = "mirror"
-    key: str
-    read: Callable[[str], Any]
-    allowed: str
-    doc: str
-    default: str | Callable[[], str] = ""
-    """Text as it would stand in the file; empty means not set."""
-    default_shown: str = ""
-    """How the reference puts a default that is computed."""
-    example: str = ""
-    """What the default file shows where the default shows nothing."""
-    shipped: bool = False
-    """bandersnatch reads a default for it from a file of its own before the user's, which thus hides [DEFAULT]."""
-    may_be_empty: bool = False
-    required: bool = False
-    many: bool = False
-    """A list: `read` takes one line of it."""
-    note: Callable[[str], str | None] = lambda _: None
-    """What to warn of in a value that can be used."""
-    in_file: InFile = InFile.COMMENTED
-    group: str = ""
-    field: str | None = None
-    """The name in Settings; None: `key` as an identifier."""
-    works: bool = True
-    """False: known and checked, without effect so far."""
-    same_as: str | None = None
-    """For what has no effect: the value that asks for what happens anyway."""
-
-    @property
-    def name(self) -> str:
-        """The name of its field in Settings; what filters read is under its section in `Settings.filters`."""
-        prefix = f"{self.section}_" if self.is_filter else ""
-        return self.field or prefix + self.key.replace("-", "_")
-
-    @property
-    def is_filter(self) -> bool:
-        """Whether a filter reads it, as text."""
-        return self.section not in {"mirror", "plugins"}
-
-    def default_text(self) -> str:
-        """Return the text that stands for an absent key."""
-        return self.default() if callable(self.default) else self.default
-
-
-BOOL = "true or false (also yes/no, on/off, 1/0)"
 _URL = "an https:// address (http:// with `allow-non-https = true`), without query or fragment"
 _SIZES = "a number of bytes, or with K, M, G, T or P (binary: 1K is 1024)"
-FILE = "a path"
-_PACKAGES = "one project on each line, indented under the key; comments on lines of their own"
 
 WHERE = "Where it lies"
 UPSTREAM = "Upstream"
 WRITTEN = "What is written"
 POLITE = "Speed and politeness"
 RUNS = "Runs"
-SELECTION = "What is mirrored"
 NOT_YET = "Accepted, without effect so far"
 
 
@@ -430,31 +370,8 @@ OPTIONS: tuple[Option, ...] = (
         group=SELECTION,
         field="plugins",
     ),
-    Option(
-        section="allowlist",
-        key="packages",
-        read=read_package,
-        allowed=_PACKAGES,
-        doc="With `allowlist_project`: mirror these projects only. Lines are requirements (PEP 508) of which only the "
-        "name counts. An empty list allows everything.",
-        default_shown="none",
-        example="\n    six\n    requests",
-        may_be_empty=True,
-        many=True,
-        group=SELECTION,
-    ),
-    Option(
-        section="blocklist",
-        key="packages",
-        read=read_package,
-        allowed=_PACKAGES,
-        doc="With `blocklist_project`: never mirror these projects. Only lines with a bare name count.",
-        default_shown="none",
-        may_be_empty=True,
-        many=True,
-        in_file=InFile.ABSENT,
-        group=SELECTION,
-    ),
+    *FILTER_OPTIONS,
+    *OWN_FILTER_OPTIONS,
     _idle(
         "compare-method",
         word("hash", "stat"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from frumious.config.known import OTHER_PLUGINS, OTHER_SECTIONS
-from frumious.config.options import NOT_YET, OPTIONS, Option
+from frumious.config.option import Option
+from frumious.config.options import NOT_YET, OPTIONS
 
 BEGIN = "<!-- begin: written by `python -m frumious.config`, do not edit -->"
 END = "<!-- end -->"
