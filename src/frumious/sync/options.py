@@ -20,6 +20,10 @@ class Rendering:
     release_files: bool = True
     core_metadata: bool = True
     legacy_json: bool = False
+    base_url: str | None = None
+    """Public address of `web/`, without a final slash: for links in the legacy JSON that we publish."""
+    digest: str = "sha256"
+    """hashlib's name of the digest in the fragments of HTML pages; JSON always has sha256."""
 
     @property
     def kinds(self) -> tuple[PageKind, ...]:
@@ -39,6 +43,22 @@ class Rendering:
 
 
 @dataclass(frozen=True, slots=True)
+class Removal:
+    """What happens to what upstream removed and what filters drop (design.md §5.5)."""
+
+    follow: bool = True
+    """False: nothing is removed, except what is quarantined."""
+    trash_seconds: int = 30 * 86400
+    """Removed bytes can be restored for this long; 0: they are deleted at once."""
+    max_projects: int = 100
+    max_files: int = 1000
+    max_percent: float = 5.0
+    """A run that would remove more than such a number and more than such a share removes nothing."""
+    confirmed: str | None = None
+    """The plan of removals that the operator has confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
 class SyncOptions:
     """What to mirror, and how."""
 
@@ -53,6 +73,17 @@ class SyncOptions:
     """An unchanged project is asked for again after this long: not everything moves a serial."""
     small_selection: int = 500
     """Up to so many plainly named projects are asked for one by one instead of reading the project list."""
+    removal: Removal = Removal()
+    trust_stat: bool = False
+    """A file in place with the right size and time is taken for the right one, unread (`compare-method = stat`)."""
+    keep_versions: int = 0
+    """How many earlier pages of a project are kept beside the one that is out (`keep_index_versions`)."""
+    force_check: bool = False
+    """Ask for every project again, whatever is known of it."""
+    skip_root: bool = False
+    """Leave the project list as it is."""
+    clean_names: bool = False
+    """Remove directories of unnormalized names (`cleanup`)."""
 
 
 @dataclass(frozen=True, slots=True)
