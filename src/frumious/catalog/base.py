@@ -37,6 +37,12 @@ class ProjectRow:
     stuck_serial: int | None
     """The too old serial upstream keeps giving, and since when."""
     stuck_since: int | None
+    until: int | None = None
+    """When time alone turns a verdict of the filters."""
+    absent_at: int | None = None
+    """Since when upstream has no such page."""
+    declined: str | None = None
+    """The verdict for which it is known and not published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,10 @@ class HeldFile:
     metadata: str | None = None
     """sha256 of the core metadata that is stored beside it."""
     metadata_size: int = 0
+    verified: bool = True
+    """Whether its bytes have been read and compared; False: taken over from another program's tree."""
+    digest: str | None = None
+    """Another digest of the same bytes, for pages that want it: `md5=…`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,28 @@ class Publication:
     hold: Sequence[HeldFile] = ()
     """Files that are new, or changed."""
     release: Sequence[str] = ()
-    """Names of files that the page no longer lists."""
+    """Names of files that upstream no longer lists, or offers with other bytes."""
+    dropped: Sequence[str] = ()
+    """Names of files that the page no longer lists because of a filter."""
+    until: int | None = None
+    document: bytes | None = None
+    """Upstream's legacy JSON, where a filter reads it; None leaves what is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decline:
+    """A project that upstream offers and a filter drops for what it offers; it has no page."""
+
+    name: NormalizedName
+    display: str
+    serial: int | None
+    revision: Revision
+    body_digest: bytes | None
+    etag: str | None
+    due_at: int
+    reason: str
+    until: int | None = None
+    document: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +125,10 @@ class Check:
     serial: int | None
     etag: str | None
     due_at: int
+    is_absent: bool = False
+    """Upstream has no such page; what we have stays until that is certain."""
+    reread: bool = False
+    """The next answer is to be read, whatever it says: something of it was put off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +155,7 @@ class Batch:
     published: Sequence[Publication] = ()
     checked: Sequence[Check] = ()
     failed: Sequence[Failure] = ()
+    declined: Sequence[Decline] = ()
     settles: bool = True
     """Whether a barrier has been passed since the renames of earlier batches, so that these are settled."""
 
@@ -145,7 +181,7 @@ class State:
     head: int = 0
     """Global serial of the list we published last; never falls."""
     selection: str | None = None
-    """Fingerprint of the filters under which the list was last applied."""
+    """Fingerprint of the filters on names under which the list was last applied."""
     rendering: str | None = None
     """The settings under which pages were last rendered, as JSON."""
     begun: tuple[str, ...] = ()
@@ -159,6 +195,8 @@ class State:
     writing_todo: str | None = None
     root_stale: bool = True
     """The project list on disk is older than the pages."""
+    choice: str | None = None
+    """Fingerprint of the filters on what is offered under which every project was last judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +231,43 @@ class Finish:
     applied: Applied | None = None
     """None leaves the list as it was applied before."""
     root_published: bool = False
+    choice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """A project that is removed."""
+
+    name: NormalizedName
+    reason: str
+    """`deleted` (upstream has it no more) or `dropped` (by a filter)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """An object in `web/` that no page refers to."""
+
+    key: str
+    sha256: str
+    size: int
+    reason: str
+    project: NormalizedName | None
+    """The project that referred to it last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """Bytes that left `web/` and can be had back."""
+
+    place: str
+    """Where they lie: a key of the storage."""
+    key: str
+    """Where they lay."""
+    sha256: str
+    size: int
+    project: NormalizedName | None
+    reason: str
+    at: int
 
 
 class Catalog(Protocol):
@@ -265,8 +340,60 @@ class Catalog(Protocol):
         """Return name, display name and published serial of listed projects in name order."""
         ...
 
-    async def names(self, after: str, limit: int) -> list[NormalizedName]:
-        """Return every published project in name order."""
+    async def names(self, after: str, limit: int, *, declined: bool = False) -> list[NormalizedName]:
+        """Return every published project in name order; with `declined` those too that a filter keeps from it."""
+        ...
+
+    async def document(self, name: NormalizedName) -> bytes | None:
+        """Return upstream's legacy JSON, where a filter has read it."""
+        ...
+
+    async def leave(self, projects: Sequence[Leave], at: int) -> None:
+        """Take projects off the list and release their files; their pages are still out (`leaving`)."""
+        ...
+
+    async def leaving(self) -> list[NormalizedName]:
+        """Return the projects that have left the list and whose pages may still be out, by name."""
+        ...
+
+    async def gone(self, names: Sequence[NormalizedName]) -> None:
+        """Record that the pages of projects that were leaving are gone."""
+        ...
+
+    async def released(self, now: int, delay: int, limit: int) -> list[Released]:
+        """Return objects that no page refers to: at once, or `delay` seconds later where a filter dropped them."""
+        ...
+
+    async def trashed(self, entries: Sequence[Trashed]) -> None:
+        """Record that objects lie in the trash, and no longer where they lay."""
+        ...
+
+    async def forget_objects(self, keys: Sequence[str]) -> None:
+        """Strike objects off that no page refers to and that are not there any more."""
+        ...
+
+    async def in_trash(self, keys: Sequence[str]) -> dict[str, Trashed]:
+        """Return the latest of what lies in the trash for each of these keys."""
+        ...
+
+    async def trash(self, before: int, limit: int) -> list[Trashed]:
+        """Return what has been in the trash since `before` or longer, oldest first."""
+        ...
+
+    async def emptied(self, places: Sequence[str]) -> None:
+        """Record that these places of the trash are empty."""
+        ...
+
+    async def file_counts(self, names: Sequence[NormalizedName]) -> tuple[int, int]:
+        """Return how many files these projects have together, and their bytes."""
+        ...
+
+    async def put_plan(self, plan: str, body: str, at: int) -> None:
+        """Keep a plan of removals that waits for the operator, in place of any other."""
+        ...
+
+    async def plan(self, plan: str) -> str | None:
+        """Return a plan of removals that was kept, None if there is none of that name."""
         ...
 
     async def highest_published(self) -> int:

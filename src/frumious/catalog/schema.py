@@ -97,6 +97,50 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX file_object ON file (object);
     CREATE INDEX file_metadata ON file (metadata) WHERE metadata IS NOT NULL;
     """,
+    """
+    ALTER TABLE project ADD COLUMN until INTEGER;     -- when time alone turns a verdict of the filters
+    ALTER TABLE project ADD COLUMN absent_at INTEGER; -- since when upstream has no such page
+    ALTER TABLE project ADD COLUMN declined TEXT;     -- the verdict for which it is not published
+    ALTER TABLE project ADD COLUMN leaving TEXT;      -- why: off the list, its page is about to go
+
+    CREATE INDEX project_leaving ON project (name) WHERE leaving IS NOT NULL;
+
+    -- Upstream's legacy JSON, zlib; only where a filter reads it.
+    CREATE TABLE document (
+        project INTEGER PRIMARY KEY REFERENCES project (id),
+        body    BLOB NOT NULL
+    );
+
+    ALTER TABLE object ADD COLUMN digest TEXT;         -- another digest of the same bytes: `md5=…`
+    ALTER TABLE object ADD COLUMN released_at INTEGER; -- since when no page refers to it
+    ALTER TABLE object ADD COLUMN reason TEXT;         -- deleted (upstream) or dropped (by a filter)
+    ALTER TABLE object ADD COLUMN released_by TEXT;    -- the project that referred to it last
+    CREATE INDEX object_released ON object (released_at) WHERE released_at IS NOT NULL;
+    UPDATE object SET released_at = verified_at, reason = 'deleted' WHERE
+        NOT EXISTS (SELECT 1 FROM file f WHERE f.object = object.id)
+        AND NOT EXISTS (SELECT 1 FROM file f WHERE f.metadata = object.id);
+
+    -- Bytes that left `web/` and can still be had back.
+    CREATE TABLE trash (
+        id      INTEGER PRIMARY KEY,
+        place   TEXT NOT NULL UNIQUE,
+        key     TEXT NOT NULL,
+        sha256  BLOB NOT NULL,
+        size    INTEGER NOT NULL,
+        project TEXT,
+        reason  TEXT NOT NULL,
+        at      INTEGER NOT NULL
+    );
+    CREATE INDEX trash_key ON trash (key);
+    CREATE INDEX trash_at ON trash (at);
+
+    -- Removals that the guard held back, for the operator to confirm: one row each plan.
+    CREATE TABLE removal_plan (
+        id   TEXT PRIMARY KEY,
+        at   INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 
 VERSION = len(MIGRATIONS)

@@ -20,14 +20,18 @@ from frumious.catalog.base import (
     Applied,
     Batch,
     Check,
+    Decline,
     Failure,
     Finish,
     HeldFile,
+    Leave,
     Owed,
     ProjectRow,
     Publication,
+    Released,
     Revision,
     State,
+    Trashed,
 )
 from frumious.catalog.schema import MIGRATIONS, VERSION
 from frumious.errors import CatalogBroken, CatalogError, CatalogTooNew, PathTaken
@@ -37,13 +41,19 @@ T = TypeVar("T")
 
 _ROW = (
     "name, display, serial, published, etag, body_digest, page_digest, page_modified, attempts, wanted, retry_at,"
-    " stuck_serial, stuck_since"
+    " stuck_serial, stuck_since, until, absent_at, declined"
 )
 _REFERRED = (
     "(EXISTS (SELECT 1 FROM file f WHERE f.object = object.id)"
     " OR EXISTS (SELECT 1 FROM file f WHERE f.metadata = object.id))"
 )
 """Whether any page refers to an object."""
+_WELL = (
+    "attempts = 0, failed_since = NULL, retry_at = 0, wanted = NULL, error_kind = NULL, error = NULL,"
+    " stuck_serial = NULL, stuck_since = NULL"
+)
+"""No failure."""
+_TRASH = "place, key, sha256, size, project, reason, at"
 _VARIABLES = 500
 """Names per `IN (…)`; below SQLite's oldest limit."""
 BUSY_SECONDS = 10.0
@@ -122,6 +132,7 @@ class SqliteCatalog:
             return State(
                 head=meta.get("head", 0),
                 selection=meta.get("selection"),
+                choice=meta.get("choice"),
                 rendering=meta.get("rendering"),
                 begun=tuple(meta.get("begun", "").splitlines()),
                 list_etag=meta.get("list_etag"),
@@ -165,10 +176,19 @@ class SqliteCatalog:
         def work(db: apsw.Connection) -> tuple[dict[str, HeldFile], dict[str, tuple[str, int]]]:
             files = {
                 row[0]: HeldFile(
-                    row[0], row[1], row[2].hex(), row[3], row[4], row[5] and row[5].hex(), row[6] or 0
+                    row[0],
+                    row[1],
+                    row[2].hex(),
+                    row[3],
+                    row[4],
+                    row[5] and row[5].hex(),
+                    row[6] or 0,
+                    verified=row[7] > 0,
+                    digest=row[8],
                 )
                 for row in db.execute(
-                    "SELECT f.filename, o.key, o.sha256, o.size, f.source, m.sha256, m.size FROM project p"
+                    "SELECT f.filename, o.key, o.sha256, o.size, f.source, m.sha256, m.size, o.verified_at, o.digest"
+                    " FROM project p"
                     " JOIN file f ON f.project = p.id JOIN object o ON o.id = f.object"
                     " LEFT JOIN object m ON m.id = f.metadata WHERE p.name = ? AND o.state = 'held'",
                     (name,),
@@ -243,16 +263,80 @@ class SqliteCatalog:
             )
         )
 
-    async def names(self, after: str, limit: int) -> list[NormalizedName]:
+    async def names(self, after: str, limit: int, *, declined: bool = False) -> list[NormalizedName]:
+        which = "(published IS NOT NULL OR declined IS NOT NULL)" if declined else "published IS NOT NULL"
         return await self._read(
             lambda db: [
                 row[0]
                 for row in db.execute(
-                    "SELECT name FROM project WHERE name > ? AND published IS NOT NULL ORDER BY name LIMIT ?",
+                    f"SELECT name FROM project WHERE name > ? AND {which} AND leaving IS NULL ORDER BY name LIMIT ?",
                     (after, limit),
                 )
             ]
         )
+
+    async def document(self, name: NormalizedName) -> bytes | None:
+        def work(db: apsw.Connection) -> bytes | None:
+            row = db.execute(
+                "SELECT d.body FROM project p JOIN document d ON d.project = p.id WHERE p.name = ?", (name,)
+            ).fetchone()
+            return row and zlib.decompress(row[0])
+
+        return await self._read(work)
+
+    async def leaving(self) -> list[NormalizedName]:
+        sql = "SELECT name FROM project WHERE leaving IS NOT NULL ORDER BY name"
+        return await self._read(lambda db: [row[0] for row in db.execute(sql)])
+
+    async def released(self, now: int, delay: int, limit: int) -> list[Released]:
+        sql = (
+            "SELECT key, sha256, size, reason, released_by FROM object INDEXED BY object_released"
+            " WHERE released_at <= ?1 AND (reason <> 'dropped' OR released_at <= ?1 - ?2)"
+            f" AND NOT {_REFERRED} ORDER BY released_at LIMIT ?3"
+        )
+        return await self._read(
+            lambda db: [
+                Released(row[0], row[1].hex(), row[2], row[3], row[4])
+                for row in db.execute(sql, (now, delay, limit))
+            ]
+        )
+
+    async def in_trash(self, keys: Sequence[str]) -> dict[str, Trashed]:
+        def work(db: apsw.Connection) -> dict[str, Trashed]:
+            found: dict[str, Trashed] = {}
+            for i in range(0, len(keys), _VARIABLES):
+                part = keys[i : i + _VARIABLES]
+                sql = f"SELECT {_TRASH} FROM trash WHERE key IN ({_marks(part)}) ORDER BY at"
+                found |= {row[1]: _trashed(row) for row in db.execute(sql, tuple(part))}
+            return found
+
+        return await self._read(work)
+
+    async def trash(self, before: int, limit: int) -> list[Trashed]:
+        sql = f"SELECT {_TRASH} FROM trash WHERE at <= ? ORDER BY at, id LIMIT ?"
+        return await self._read(lambda db: [_trashed(row) for row in db.execute(sql, (before, limit))])
+
+    async def file_counts(self, names: Sequence[NormalizedName]) -> tuple[int, int]:
+        def work(db: apsw.Connection) -> tuple[int, int]:
+            files = size = 0
+            for i in range(0, len(names), _VARIABLES):
+                part = names[i : i + _VARIABLES]
+                sql = (
+                    "SELECT count(*), coalesce(sum(o.size), 0) FROM project p JOIN file f ON f.project = p.id"
+                    f" JOIN object o ON o.id = f.object WHERE p.name IN ({_marks(part)})"
+                )
+                more = _one(db, sql, part)
+                files, size = files + more[0], size + more[1]
+            return files, size
+
+        return await self._read(work)
+
+    async def plan(self, plan: str) -> str | None:
+        def work(db: apsw.Connection) -> str | None:
+            row = db.execute("SELECT body FROM removal_plan WHERE id = ?", (plan,)).fetchone()
+            return row and row[0]
+
+        return await self._read(work)
 
     async def highest_published(self) -> int:
         return await self._read(
@@ -280,6 +364,8 @@ class SqliteCatalog:
                 _check(db, check, batch.at)
             for failure in batch.failed:
                 _fail(db, failure, batch.at)
+            for decline in batch.declined:
+                _decline(db, decline, batch.at)
             if batch.published:
                 _set(db, root_stale=1)
 
@@ -304,6 +390,78 @@ class SqliteCatalog:
                 "INSERT INTO meta VALUES ('head', ?1) ON CONFLICT (key) DO UPDATE SET value = max(value, ?1)",
                 (head,),
             )
+
+        await self._write(work)
+
+    async def leave(self, projects: Sequence[Leave], at: int) -> None:
+        def work(db: apsw.Connection) -> None:
+            for leave in projects:
+                row = db.execute(
+                    "UPDATE project SET leaving = ?, listed = 0 WHERE name = ? AND published IS NOT NULL"
+                    " RETURNING id, published",
+                    (leave.reason, leave.name),
+                ).fetchone()
+                if row is None:
+                    continue
+                names = db.execute("SELECT filename FROM file WHERE project = ?", (row[0],)).fetchall()
+                _release(db, row[0], leave.name, [str(name) for (name,) in names], leave.reason, at)
+                db.execute(
+                    "INSERT INTO journal (name, action, serial, at) VALUES (?, 'remove', ?, ?)",
+                    (leave.name, row[1], at),
+                )
+            _set(db, root_stale=1)
+
+        await self._write(work)
+
+    async def gone(self, names: Sequence[NormalizedName]) -> None:
+        def work(db: apsw.Connection) -> None:
+            for name in names:
+                row = db.execute(
+                    "SELECT id, declined FROM project WHERE name = ? AND leaving IS NOT NULL", (name,)
+                ).fetchone()
+                if row is None:
+                    continue
+                db.execute("DELETE FROM unsettled WHERE project = ?", (row[0],))
+                if row[1] is not None:
+                    db.execute(
+                        "UPDATE project SET leaving = NULL, published = NULL, page_digest = NULL WHERE id = ?",
+                        (row[0],),
+                    )
+                    continue
+                for table in ("revision", "document", "file"):
+                    db.execute(f"DELETE FROM {table} WHERE project = ?", (row[0],))
+                db.execute("DELETE FROM project WHERE id = ?", (row[0],))
+
+        await self._write(work)
+
+    async def trashed(self, entries: Sequence[Trashed]) -> None:
+        def work(db: apsw.Connection) -> None:
+            for entry in entries:
+                db.execute(
+                    "INSERT OR REPLACE INTO trash (place, key, sha256, size, project, reason, at)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        entry.place, entry.key, bytes.fromhex(entry.sha256), entry.size, entry.project, entry.reason,
+                        entry.at,
+                    ),
+                )  # fmt: skip
+            _forget_objects(db, [entry.key for entry in entries])
+
+        await self._write(work)
+
+    async def forget_objects(self, keys: Sequence[str]) -> None:
+        await self._write(lambda db: _forget_objects(db, keys))
+
+    async def emptied(self, places: Sequence[str]) -> None:
+        def work(db: apsw.Connection) -> None:
+            db.executemany("DELETE FROM trash WHERE place = ?", [(place,) for place in places])
+
+        await self._write(work)
+
+    async def put_plan(self, plan: str, body: str, at: int) -> None:
+        def work(db: apsw.Connection) -> None:
+            db.execute("DELETE FROM removal_plan")
+            db.execute("INSERT INTO removal_plan VALUES (?, ?, ?)", (plan, at, body))
 
         await self._write(work)
 
@@ -335,7 +493,7 @@ class SqliteCatalog:
                 (run.command, run.started, run.finished, run.exit_code, run.summary),
             )
             _set(db, status=finish.status, todo=finish.todo)
-            for key in ("selection", "rendering"):
+            for key in ("selection", "choice", "rendering"):
                 if (value := getattr(finish, key)) is not None:
                     _set(db, **{key: value})
             if finish.rendering is not None:
@@ -359,64 +517,126 @@ def _publish(db: apsw.Connection, p: Publication, at: int) -> None:
     (project,) = _one(
         db,
         "INSERT INTO project (name, display, serial, published, listed, etag, body_digest, page_digest, page_modified,"
-        " checked_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        " checked_at, due_at, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
         " ON CONFLICT (name) DO UPDATE SET display = ?2, serial = ?3, published = ?4, listed = ?5, etag = ?6,"
-        " body_digest = ?7, page_digest = ?8, page_modified = ?9, checked_at = ?10, due_at = coalesce(?11, due_at), attempts = 0,"
-        " failed_since = NULL, retry_at = 0, wanted = NULL, error_kind = NULL, error = NULL, stuck_serial = NULL,"
-        " stuck_since = NULL RETURNING id",
+        " body_digest = ?7, page_digest = ?8, page_modified = ?9, checked_at = ?10, due_at = coalesce(?11, due_at),"
+        f" until = ?12, leaving = NULL, declined = NULL, absent_at = NULL, {_WELL} RETURNING id",
         (
             p.name, p.display, p.serial, p.published, p.listed, p.etag, p.body_digest, p.page_digest, p.page_modified,
-            at, p.due_at,
+            at, p.due_at, p.until,
         ),
     )  # fmt: skip
-    db.execute(
-        "INSERT OR REPLACE INTO revision VALUES (?, ?, ?, ?, ?)",
-        (project, p.revision.form, p.revision.url, zlib.compress(p.revision.body, 1), at),
-    )
+    _revise(db, project, p.revision, p.document, at)
     db.execute("INSERT OR IGNORE INTO unsettled VALUES (?)", (project,))
     db.execute(
         "INSERT INTO journal (name, action, serial, at) VALUES (?, 'publish', ?, ?)",
         (p.name, p.published, at),
     )
-    for filename in p.release:
-        db.execute("DELETE FROM file WHERE project = ? AND filename = ?", (project, filename))
+    _release(db, project, p.name, p.release, "deleted", at)
+    _release(db, project, p.name, p.dropped, "dropped", at)
     for held in p.hold:
-        body = _hold(db, held.key, held.sha256, held.size, at)
-        metadata = (
-            None
-            if held.metadata is None
-            else _hold(db, f"{held.key}.metadata", held.metadata, held.metadata_size, at)
-        )
+        _put_file(db, project, p.name, held, at)
+
+
+def _put_file(db: apsw.Connection, project: int, name: str, held: HeldFile, at: int) -> None:
+    verified = at if held.verified else 0
+    body = _hold(db, held.key, held.sha256, held.size, verified, held.digest)
+    metadata = (
+        None
+        if held.metadata is None
+        else _hold(db, f"{held.key}.metadata", held.metadata, held.metadata_size, verified)
+    )
+    before = db.execute(
+        "SELECT object, metadata FROM file WHERE project = ? AND filename = ?", (project, held.filename)
+    ).fetchall()
+    db.execute(
+        "INSERT OR REPLACE INTO file (project, filename, source, object, metadata) VALUES (?, ?, ?, ?, ?)",
+        (project, held.filename, held.source, body, metadata),
+    )
+    for row in before:
+        _let_go(db, name, [int(found) for found in row if found not in {None, body, metadata}], "deleted", at)
+
+
+def _release(
+    db: apsw.Connection, project: int, name: str, filenames: Sequence[str], reason: str, at: int
+) -> None:
+    """Delete files of a project; what no page refers to any more is released."""
+    for filename in filenames:
+        rows = db.execute(
+            "DELETE FROM file WHERE project = ? AND filename = ? RETURNING object, metadata",
+            (project, filename),
+        ).fetchall()
+        for row in rows:
+            _let_go(db, name, [int(found) for found in row if found is not None], reason, at)
+
+
+def _let_go(db: apsw.Connection, name: str, objects: Sequence[int], reason: str, at: int) -> None:
+    for found in objects:
         db.execute(
-            "INSERT OR REPLACE INTO file (project, filename, source, object, metadata) VALUES (?, ?, ?, ?, ?)",
-            (project, held.filename, held.source, body, metadata),
+            "UPDATE object SET released_at = ?, reason = ?, released_by = ?"
+            f" WHERE id = ? AND NOT {_REFERRED}",
+            (at, reason, name, found),
         )
 
 
-def _hold(db: apsw.Connection, key: str, sha256: str, size: int, at: int) -> int:
+def _revise(db: apsw.Connection, project: int, revision: Revision, document: bytes | None, at: int) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO revision VALUES (?, ?, ?, ?, ?)",
+        (project, revision.form, revision.url, zlib.compress(revision.body, 1), at),
+    )
+    if document is not None:
+        db.execute("INSERT OR REPLACE INTO document VALUES (?, ?)", (project, zlib.compress(document, 1)))
+
+
+def _hold(
+    db: apsw.Connection, key: str, sha256: str, size: int, verified_at: int, extra: str | None = None
+) -> int:
     """Record an object we hold; PathTaken if the key stands for other bytes."""
     digest = bytes.fromhex(sha256)
-    sql = f"SELECT id, sha256, {_REFERRED} FROM object WHERE key = ? AND state = 'held'"
+    sql = f"SELECT id, sha256, {_REFERRED} FROM object WHERE key = ?"
     for found, known, is_referred in db.execute(sql, (key,)):
         if known == digest:
+            db.execute(
+                "UPDATE object SET size = ?, verified_at = max(verified_at, ?), digest = coalesce(?, digest),"
+                " released_at = NULL, reason = NULL, released_by = NULL WHERE id = ?",
+                (size, verified_at, extra, found),
+            )
             return int(found)
         if is_referred:
             raise PathTaken(f"{key} is already held with other content")
     row = _one(
         db,
-        "INSERT INTO object (key, sha256, size, verified_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (key) DO UPDATE"
-        " SET sha256 = ?2, size = ?3, verified_at = ?4, state = 'held' RETURNING id",
-        (key, digest, size, at),
+        "INSERT INTO object (key, sha256, size, verified_at, digest) VALUES (?1, ?2, ?3, ?4, ?5)"
+        " ON CONFLICT (key) DO UPDATE SET sha256 = ?2, size = ?3, verified_at = ?4, digest = ?5, state = 'held',"
+        " released_at = NULL, reason = NULL, released_by = NULL RETURNING id",
+        (key, digest, size, verified_at, extra),
     )
     return int(row[0])
 
 
+def _forget_objects(db: apsw.Connection, keys: Sequence[str]) -> None:
+    db.executemany(f"DELETE FROM object WHERE key = ? AND NOT {_REFERRED}", [(key,) for key in keys])
+
+
+def _decline(db: apsw.Connection, d: Decline, at: int) -> None:
+    (project,) = _one(
+        db,
+        "INSERT INTO project (name, display, serial, etag, body_digest, checked_at, due_at, until, declined)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        " ON CONFLICT (name) DO UPDATE SET display = ?2, serial = ?3, etag = ?4, body_digest = ?5, checked_at = ?6,"
+        f" due_at = ?7, until = ?8, declined = ?9, absent_at = NULL, {_WELL} RETURNING id",
+        (d.name, d.display, d.serial, d.etag, d.body_digest, at, d.due_at, d.until, d.reason),
+    )
+    _revise(db, project, d.revision, d.document, at)
+
+
 def _check(db: apsw.Connection, c: Check, at: int) -> None:
+    absent = "coalesce(absent_at, ?4)" if c.is_absent else "NULL"
+    reread = ", body_digest = NULL" if c.reread else ""
     db.execute(
-        "UPDATE project SET serial = ?, etag = ?, checked_at = ?, due_at = ?, attempts = 0, failed_since = NULL,"
-        " retry_at = 0, wanted = NULL, error_kind = NULL, error = NULL, stuck_serial = NULL, stuck_since = NULL"
-        " WHERE name = ?",
-        (c.serial, c.etag, at, c.due_at, c.name),
+        f"UPDATE project SET serial = ?1, etag = ?2, due_at = ?3, checked_at = ?4{reread},"
+        f" absent_at = {absent}, {_WELL} WHERE name = ?5",
+        (c.serial, c.etag, c.due_at, at, c.name),
     )
 
 
@@ -434,6 +654,11 @@ def _fail(db: apsw.Connection, f: Failure, at: int) -> None:
         db.execute(
             "UPDATE project SET etag = NULL, body_digest = NULL, page_digest = NULL WHERE name = ?", (f.name,)
         )
+
+
+def _trashed(row: Sequence[Any]) -> Trashed:
+    place, key, sha256, size, project, reason, at = row
+    return Trashed(place, key, sha256.hex(), size, project, reason, at)
 
 
 def _set(db: apsw.Connection, **values: str | int | None) -> None:
