@@ -63,6 +63,11 @@ class StopAfter:
             self._effect()
             await self._inner.move([pair])
 
+    async def alias(self, pairs):
+        for pair in pairs:
+            self._effect()
+            await self._inner.alias([pair])
+
     async def delete(self, keys):
         for key in keys:
             self._effect()
@@ -130,6 +135,11 @@ class Failing(StopAfter):
         for pair in pairs:
             self._refuse(pair[1])
             await super().copy([pair])
+
+    async def alias(self, pairs):
+        for pair in pairs:
+            self._refuse(pair[1])
+            await super().alias([pair])
 
     async def delete(self, keys):
         for key in keys:

@@ -10,6 +10,7 @@ from frumious.filters.names import AllowNames, BlockNames
 from frumious.filters.rules import Selection
 from frumious.model.names import normalize
 from frumious.sync.events import Notice
+from frumious.sync.options import Removal
 from frumious.sync.summary import ExitCode
 from support.index import (
     Cut,
@@ -403,7 +404,8 @@ def test_a_project_under_another_spelling_keeps_one_directory(world):
     assert "foo_bar" in world.listed()
 
 
-def test_a_vanished_project_is_kept_and_reported(world):
+def test_a_vanished_project_is_kept_and_reported_if_nothing_is_to_be_removed(world):
+    world.options = _with(world, removal=Removal(follow=False))
     world.mirror()
     world.index.delete_project("a")
     summary = world.mirror()

@@ -129,6 +129,8 @@ class Check:
     """Upstream has no such page; what we have stays until that is certain."""
     reread: bool = False
     """The next answer is to be read, whatever it says: something of it was put off."""
+    until: int | None = None
+    """When time alone turns a verdict of the filters; None leaves what is known."""
 
 
 @dataclass(frozen=True, slots=True)

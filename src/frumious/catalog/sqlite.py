@@ -396,19 +396,7 @@ class SqliteCatalog:
     async def leave(self, projects: Sequence[Leave], at: int) -> None:
         def work(db: apsw.Connection) -> None:
             for leave in projects:
-                row = db.execute(
-                    "UPDATE project SET leaving = ?, listed = 0 WHERE name = ? AND published IS NOT NULL"
-                    " RETURNING id, published",
-                    (leave.reason, leave.name),
-                ).fetchone()
-                if row is None:
-                    continue
-                names = db.execute("SELECT filename FROM file WHERE project = ?", (row[0],)).fetchall()
-                _release(db, row[0], leave.name, [str(name) for (name,) in names], leave.reason, at)
-                db.execute(
-                    "INSERT INTO journal (name, action, serial, at) VALUES (?, 'remove', ?, ?)",
-                    (leave.name, row[1], at),
-                )
+                _leave(db, leave, at)
             _set(db, root_stale=1)
 
         await self._write(work)
@@ -628,6 +616,26 @@ def _decline(db: apsw.Connection, d: Decline, at: int) -> None:
         (d.name, d.display, d.serial, d.etag, d.body_digest, at, d.due_at, d.until, d.reason),
     )
     _revise(db, project, d.revision, d.document, at)
+    if _leave(db, Leave(d.name, "dropped"), at):
+        _set(db, root_stale=1)
+
+
+def _leave(db: apsw.Connection, leave: Leave, at: int) -> bool:
+    """Take a project off the list and release its files; False if it is not published."""
+    row = db.execute(
+        "UPDATE project SET leaving = ?, listed = 0 WHERE name = ? AND published IS NOT NULL"
+        " RETURNING id, published",
+        (leave.reason, leave.name),
+    ).fetchone()
+    if row is None:
+        return False
+    project = int(row[0])
+    names = db.execute("SELECT filename FROM file WHERE project = ?", (project,)).fetchall()
+    _release(db, project, leave.name, [str(name) for (name,) in names], leave.reason, at)
+    db.execute(
+        "INSERT INTO journal (name, action, serial, at) VALUES (?, 'remove', ?, ?)", (leave.name, row[1], at)
+    )
+    return True
 
 
 def _check(db: apsw.Connection, c: Check, at: int) -> None:
@@ -635,8 +643,9 @@ def _check(db: apsw.Connection, c: Check, at: int) -> None:
     reread = ", body_digest = NULL" if c.reread else ""
     db.execute(
         f"UPDATE project SET serial = ?1, etag = ?2, due_at = ?3, checked_at = ?4{reread},"
+        " until = coalesce(?6, until),"
         f" absent_at = {absent}, {_WELL} WHERE name = ?5",
-        (c.serial, c.etag, c.due_at, at, c.name),
+        (c.serial, c.etag, c.due_at, at, c.name, c.until),
     )
 
 

@@ -84,7 +84,7 @@ class PageFile(msgspec.Struct, frozen=True, gc=False):
     href: str
     """Link as it stands in the page: percent-encoded, relative or absolute, without fragment."""
     digest: Digest | None
-    """What stands in `hashes` and in the fragment."""
+    """What stands in `hashes`, and in the fragment of HTML unless `fragment` does."""
     size: int | None = None
     requires_python: str | None = None
     upload_time: str | None = None
@@ -92,6 +92,8 @@ class PageFile(msgspec.Struct, frozen=True, gc=False):
     core_metadata: Digest | bool | None = None
     """A digest or True only where `href` + `.metadata` answers."""
     provenance: str | None = None
+    fragment: Digest | None = None
+    """Another digest for the fragment of HTML links (bandersnatch's `digest_name`)."""
 
 
 class ProjectPage(msgspec.Struct, frozen=True):

@@ -69,13 +69,47 @@ def canonical(body: bytes) -> bytes:
 
     Raises BadPage for anything but a JSON object.
     """
+    return _dumps(_object(body))
+
+
+def published(body: bytes, links: Mapping[str, str]) -> bytes:
+    """Return a document of the files in `links` alone, by file name to address; releases without files go.
+
+    Raises BadPage for anything but a JSON object.
+    """
+    document = _object(body)
+    releases = document.get("releases")
+    if isinstance(releases, dict):
+        kept = {version: _linked(files, links) for version, files in releases.items()}
+        document["releases"] = {version: files for version, files in kept.items() if files}
+    if "urls" in document:
+        document["urls"] = _linked(document["urls"], links)
+    return _dumps(document)
+
+
+def _linked(files: object, links: Mapping[str, str]) -> list[Any]:
+    return [
+        {**file, "url": links[file["filename"]]}
+        for file in (files if isinstance(files, list) else ())
+        if isinstance(file, dict) and file.get("filename") in links
+    ]
+
+
+def _object(body: bytes) -> dict[str, Any]:
     try:
         document = json.loads(body)
-        if isinstance(document, dict):
-            return json.dumps(document, indent=4, sort_keys=True, allow_nan=False).encode("ascii")
     except (ValueError, RecursionError) as error:
         raise BadPage(_PLACE, f"not JSON: {error}") from error
-    raise BadPage(_PLACE, "not a JSON object")
+    if not isinstance(document, dict):
+        raise BadPage(_PLACE, "not a JSON object")
+    return document
+
+
+def _dumps(document: dict[str, Any]) -> bytes:
+    try:
+        return json.dumps(document, indent=4, sort_keys=True, allow_nan=False).encode("ascii")
+    except (ValueError, RecursionError) as error:
+        raise BadPage(_PLACE, f"not JSON: {error}") from error
 
 
 def _read_files(document: _WireDocument) -> Iterator[tuple[str, ReleaseFacts]]:

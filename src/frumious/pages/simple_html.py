@@ -255,7 +255,7 @@ def _closing(serial: int) -> str:
 
 def _write_file(file: PageFile) -> str:
     fragment = attributes = ""
-    digest, metadata = file.digest, file.core_metadata
+    digest, metadata = file.fragment or file.digest, file.core_metadata
     if digest is not None and digest.algorithm in _FRAGMENT_ALGORITHMS:
         fragment = f"#{digest.algorithm}={digest.hex}"
     if file.requires_python:

@@ -385,3 +385,45 @@ def _write_status(page: ProjectPage) -> _OurStatus | msgspec.UnsetType:
     if page.status is None:
         return msgspec.UNSET
     return _OurStatus(writable(page.status_reason) if page.status_reason else None, page.status.value)
+
+
+def encode_project_detail(detail: ProjectDetail) -> bytes:
+    """Return a JSON page that reads as exactly this detail, but for `problems`; deterministic.
+
+    Unlike a page that we publish it keeps upstream's URLs and leaves open what upstream left open.
+    """
+    page: dict[str, Any] = {
+        "meta": {"api-version": detail.api_version},
+        "name": detail.name,
+        "files": [_encode_file(file) for file in detail.files],
+    }
+    if detail.serial is not None:
+        page["meta"]["_last-serial"] = detail.serial
+    if detail.versions is not None:
+        page["versions"] = detail.versions
+    if detail.status is not None:
+        page["project-status"] = {"status": detail.status.value}
+        if detail.status_reason is not None:
+            page["project-status"]["reason"] = detail.status_reason
+    return msgspec.json.encode(page, order="sorted")
+
+
+def _encode_file(file: File) -> dict[str, Any]:
+    entry = {
+        "filename": file.filename,
+        "url": file.url,
+        "hashes": _hashes(file.digest),
+        "size": file.size,
+        "requires-python": file.requires_python,
+        "upload-time": file.upload_time,
+        "yanked": None if file.yanked is None else file.yanked or True,
+        "core-metadata": _hashes(file.core_metadata)
+        if isinstance(file.core_metadata, Digest)
+        else file.core_metadata,
+        "provenance": file.provenance,
+    }
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def _hashes(digest: Digest | None) -> dict[str, str]:
+    return {} if digest is None else {digest.algorithm: digest.hex}

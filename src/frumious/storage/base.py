@@ -26,6 +26,8 @@ class Capabilities:
     """An interrupted `put` leaves a partial that `partial` reports."""
     barrier_needed: bool
     """False where a returned call is already durable."""
+    aliases: bool
+    """`alias` works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,12 @@ class Storage(Protocol):
 
     Every method raises StorageError (NoSpace, NotWritable, NoSuchObject) for our own faults. No method retries.
     Sequences are done in order; when one item fails, those before it have happened and those after it have not.
-    Files are readable by everybody (0644), directories too (0755), whatever the umask.
+    Files are readable by everybody (0644), directories too (0755), whatever the umask, unless the backend was told to
+    leave modes alone.
+
+    A key may be an *alias*: it stands for another key, whatever that holds at the moment. Reading (`open`, `stat`,
+    `list`, the source of a `copy`) follows it; one whose other key is gone holds nothing. Whatever makes, replaces,
+    moves or deletes a key does that to the alias itself, and never to what it stands for.
     """
 
     @property
@@ -147,7 +154,16 @@ class Storage(Protocol):
     async def move(self, pairs: Sequence[tuple[str, str]]) -> None:
         """Rename each first key to the second, replacing what was there; a reader sees the old or the new.
 
+        Directories left empty may go.
         Raises NoSuchObject if a source is absent.
+        """
+        ...
+
+    async def alias(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Make each second key stand for the first, replacing what was there; a reader sees the old or the new.
+
+        Raises NoSuchObject if the first key holds nothing of its own: an alias has no alias. One that is moved goes on
+        standing for the same key. Where not `aliases`, StorageError.
         """
         ...
 
@@ -168,7 +184,7 @@ class Storage(Protocol):
         ...
 
     async def barrier(self) -> None:
-        """Return when all that was put, written, copied, moved or deleted before the call survives a power cut."""
+        """Return when all that was put, written, copied, moved, aliased or deleted before the call survives a power cut."""
         ...
 
     async def clean_staging(self, max_age: float) -> int:

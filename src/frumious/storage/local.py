@@ -74,7 +74,8 @@ class LocalStorage:
     """`frumious.storage.base.Storage` in a directory, which must exist.
 
     `sync` makes whole file systems durable, given a descriptor on each; None is a pool of fsyncs over what was
-    touched. The default is the best that the system has.
+    touched. The default is the best that the system has. With `manage_modes` what is made is readable by everybody
+    (0644, directories 0755); without, the umask decides.
     """
 
     def __init__(
@@ -83,8 +84,11 @@ class LocalStorage:
         *,
         sync: Callable[[Sequence[int]], None] | None = BEST_SYNC,
         link: Callable[[str, str], None] = os.link,
+        manage_modes: bool = True,
     ) -> None:
         self._root = root
+        self._manage_modes = manage_modes
+        self._mode = 0o644 if manage_modes else 0o666
         self._base = f"{root}/"
         self._threads = ThreadPoolExecutor(4, "storage")
         self._sync = sync
@@ -100,7 +104,9 @@ class LocalStorage:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(atomic_replace=True, links=True, resumable=True, barrier_needed=True)
+        return Capabilities(
+            atomic_replace=True, links=True, resumable=True, barrier_needed=True, aliases=True
+        )
 
     def local_path(self, key: str) -> Path:
         """Return where an object lies, for programs that can read it without us."""
@@ -136,7 +142,7 @@ class LocalStorage:
                     descriptor, key, body, expected, offset, writing, validator, keep=keep
                 )
                 with _translated(key):
-                    _finish(descriptor, options)
+                    self._finish(descriptor, options)
             except WrongContent:
                 _unlink(writing, f"{writing}.v")
                 raise
@@ -160,7 +166,7 @@ class LocalStorage:
     def _open_for_writing(self, path: str, offset: int) -> int:
         if not offset:
             _unlink(path, f"{path}.v")  # an earlier validator says nothing of the bytes that come now
-            return os.open(path, _CREATE, 0o644)
+            return os.open(path, _CREATE, self._mode)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -299,15 +305,15 @@ class LocalStorage:
 
     def _write_one(self, scratch: str, item: Item) -> None:
         try:
-            descriptor = os.open(scratch, _CREATE, 0o644)
+            descriptor = os.open(scratch, _CREATE, self._mode)
         except FileExistsError:
             os.unlink(scratch)
-            descriptor = os.open(scratch, _CREATE, 0o644)
+            descriptor = os.open(scratch, _CREATE, self._mode)
         try:
             view = memoryview(item.data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            _finish(descriptor, item.options)
+            self._finish(descriptor, item.options)
         except BaseException:
             _unlink(scratch)
             raise
@@ -320,8 +326,10 @@ class LocalStorage:
             for source, key in pairs:
                 origin, target = self._path(source), self._path(key)
                 with _translated(source):
+                    if modes.S_ISLNK(os.lstat(origin).st_mode):
+                        os.stat(origin)
+                        origin = os.path.realpath(origin)
                     if source == key:
-                        os.lstat(origin)
                         continue
                     scratch = target if _is_staged(key) else self._temporary()
                     self._share(origin, scratch)
@@ -356,15 +364,54 @@ class LocalStorage:
             for source, key in pairs:
                 origin, target = self._path(source), self._path(key)
                 with _translated(source):
+                    found = os.lstat(origin)
                     if source == key:
-                        os.lstat(origin)
                         continue
-                    self._move_one(origin, target)
-                    _unlink_other_name(origin)
+                    if modes.S_ISLNK(found.st_mode) and _folder(origin) != _folder(target):
+                        self._move_link(origin, target)
+                    else:
+                        self._move_one(origin, target)
+                        if found.st_nlink > 1:
+                            _unlink_other_name(origin)
                 self._touch(target, origin)
+                if not source.startswith(_OURS):
+                    self._touch(f"{self._prune(source)}/.")
 
         if pairs:
             await self._in_thread(work)
+
+    async def alias(self, pairs: Sequence[tuple[str, str]]) -> None:
+        def work() -> None:
+            self._prepare()
+            for source, key in pairs:
+                origin, target = self._path(source), self._path(key)
+                with _translated(source):
+                    if not modes.S_ISREG(os.lstat(origin).st_mode):
+                        raise FileNotFoundError(errno.ENOENT, "not a file of its own", origin)
+                if source != key:
+                    with _translated(key):
+                        self._place_link(origin, target)
+
+        if pairs:
+            await self._in_thread(work)
+
+    def _place_link(self, origin: str, target: str) -> None:
+        """Put a relative symbolic link to one path at another, in one step."""
+        self._make_directory(_folder(target))  # first, for the way there may lead through links
+        scratch = self._temporary()
+        os.symlink(_way(origin, _folder(target)), scratch)
+        self._place(scratch, target)
+        self._touch(f"{_folder(target)}/.")
+
+    def _move_link(self, origin: str, target: str) -> None:
+        """Move a symbolic link to another directory: a relative one is made anew, so that it leads where it led."""
+        text = os.readlink(origin)
+        if os.path.isabs(text):
+            self._move_one(origin, target)
+        else:
+            self._prepare()
+            self._place_link(os.path.normpath(f"{os.path.realpath(_folder(origin))}/{text}"), target)
+            os.unlink(origin)
 
     async def delete(self, keys: Sequence[str]) -> None:
         def work() -> None:
@@ -432,7 +479,7 @@ class LocalStorage:
         start = f"{folder}/" if folder else ""
         try:
             with os.scandir(self._base + folder) as entries:
-                found = sorted(f"{start}{e.name}/" if e.is_dir() else f"{start}{e.name}" for e in entries)
+                found = sorted(f"{start}{e.name}/" if _is_folder(e) else f"{start}{e.name}" for e in entries)
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -505,6 +552,14 @@ class LocalStorage:
                 self._make_directory(self._base + STAGING.rstrip("/"))
             self._ready = True
 
+    def _finish(self, descriptor: int, options: Options) -> None:
+        if self._manage_modes:
+            os.fchmod(descriptor, 0o644)
+        if options.modified is not None:
+            # To the microsecond, which is what indexes give; a float has no more at this distance from 1970.
+            stamp = round(options.modified * 1_000_000) * 1000
+            os.utime(descriptor, ns=(stamp, stamp))
+
     def _temporary(self) -> str:
         return f"{self._base}{STAGING}t{self._run}-{next(self._numbers):x}"
 
@@ -531,7 +586,7 @@ class LocalStorage:
                 raise
             beside = self._beside(target)
             try:
-                shutil.copy2(source, beside)
+                shutil.copy2(source, beside, follow_symlinks=False)
                 os.rename(beside, target)
             except BaseException:
                 _unlink(beside)
@@ -565,7 +620,8 @@ class LocalStorage:
                 self._make_directory(parent)
             with suppress(FileExistsError):
                 os.mkdir(path)
-                os.chmod(path, 0o755)
+                if self._manage_modes:
+                    os.chmod(path, 0o755)
                 self._touch(path)
         except NotADirectoryError:
             raise _file_in_the_way(path) from None
@@ -596,15 +652,37 @@ class LocalStorage:
                     self._touched |= {path, path.rpartition("/")[0]}
 
 
-def make_directory(path: Path) -> None:
-    """Make a directory and its parents where they are missing, readable by everybody whatever the umask.
+def make_directory(path: Path, *, manage_modes: bool = True) -> None:
+    """Make a directory and its parents where they are missing, readable by everybody or as the umask has it.
 
     Raises OSError.
     """
     if not path.is_dir():
-        make_directory(path.parent)
+        make_directory(path.parent, manage_modes=manage_modes)
         path.mkdir(exist_ok=True)
-        path.chmod(0o755)
+        if manage_modes:
+            path.chmod(0o755)
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _way(path: str, folder: str) -> str:
+    """Return how a relative symbolic link in a folder names a path, also where folders are links themselves."""
+    if path.startswith(f"{folder}/"):
+        return path[len(folder) + 1 :]
+    real = f"{os.path.realpath(_folder(path))}/{path.rpartition('/')[2]}"
+    return os.path.relpath(real, os.path.realpath(folder))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return False  # a symbolic link in a circle
+        raise
 
 
 def _file_in_the_way(path: str) -> OSError:
@@ -621,18 +699,14 @@ def _fsync(path: str) -> None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return  # renamed or deleted since: its directory is in the same set
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return  # a symbolic link in a circle: its directory is in the same set
+        raise
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _finish(descriptor: int, options: Options) -> None:
-    os.fchmod(descriptor, 0o644)
-    if options.modified is not None:
-        # To the microsecond, which is what indexes give; a float has no more at this distance from 1970.
-        stamp = round(options.modified * 1_000_000) * 1000
-        os.utime(descriptor, ns=(stamp, stamp))
 
 
 def _hash_again(path: str, digests: Sequence[hashlib._Hash]) -> None:
@@ -710,6 +784,8 @@ def _stat(key: str, path: str) -> Stat | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
         raise _error(error, key) from error
     if not modes.S_ISREG(found.st_mode):
         return None
@@ -750,6 +826,6 @@ def _error(error: OSError, key: str) -> StorageError:
         return NotWritable(
             f"cannot write {key} ({reason})", hint="check owner, mode and mount of the mirror's directory"
         )
-    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+    if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
         return NoSuchObject(f"{key} is not there")
     return StorageError(f"{key}: {reason}")

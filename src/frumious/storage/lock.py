@@ -12,21 +12,22 @@ from frumious.errors import LockHeld, NotWritable, StorageError
 
 
 @contextmanager
-def hold_lock(path: Path) -> Iterator[None]:
+def hold_lock(path: Path, *, manage_modes: bool = True) -> Iterator[None]:
     """Hold the lock for the block; raises LockHeld at once if somebody else has it, NotWritable, StorageError.
 
-    The file is empty, readable by everybody, and stays: bandersnatch locks the same one.
+    The file is empty, readable by everybody (with `manage_modes`), and stays: bandersnatch locks the same one.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644 if manage_modes else 0o666)
     except OSError as error:
         raise NotWritable(
             f"cannot open {path} ({error.strerror})",
             hint="run frumious as the user that owns the mirror's directory",
         ) from error
     try:
-        with suppress(PermissionError):  # made by somebody else, who chose its mode
-            os.fchmod(descriptor, 0o644)
+        if manage_modes:
+            with suppress(PermissionError):  # made by somebody else, who chose its mode
+                os.fchmod(descriptor, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

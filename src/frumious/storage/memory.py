@@ -31,11 +31,16 @@ class _Object:
 
 
 @dataclass(frozen=True, slots=True)
+class _Alias:
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Effect:
     """One change since the last barrier: what stands at `key` then (None: nothing), and which key it came from."""
 
     key: str
-    value: _Object | None
+    value: _Object | _Alias | None
     source: str | None = None
 
 
@@ -44,14 +49,16 @@ class MemoryStorage:
 
     def __init__(self, free: int | None = None) -> None:
         self._free = free
-        self._objects: dict[str, _Object] = {}
-        self._durable: dict[str, _Object] = {}
+        self._objects: dict[str, _Object | _Alias] = {}
+        self._durable: dict[str, _Object | _Alias] = {}
         self._effects: list[_Effect] = []
         self._partials: dict[Expected, tuple[bytes, str | None, float]] = {}
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(atomic_replace=True, links=True, resumable=True, barrier_needed=True)
+        return Capabilities(
+            atomic_replace=True, links=True, resumable=True, barrier_needed=True, aliases=True
+        )
 
     def lose(self, kept: Iterable[int] | Callable[[int], bool]) -> MemoryStorage:
         """Return the storage as it may be after a power cut.
@@ -73,7 +80,7 @@ class MemoryStorage:
         after._effects = []
         return after
 
-    def _set(self, key: str, value: _Object | None) -> None:
+    def _set(self, key: str, value: _Object | _Alias | None) -> None:
         if value is None:
             self._objects.pop(key, None)
         else:
@@ -138,12 +145,27 @@ class MemoryStorage:
     async def copy(self, pairs: Sequence[tuple[str, str]]) -> None:
         for source, key in pairs:
             check_key(key)
-            self._do(_Effect(key, self._get(source)))
+            found = self._get(source)
+            if source != key:
+                self._do(_Effect(key, found))
 
     async def move(self, pairs: Sequence[tuple[str, str]]) -> None:
         for source, key in pairs:
             check_key(key)
-            self._do(_Effect(key, self._get(source), source))
+            check_key(source)
+            if source not in self._objects:
+                raise _absent(source)
+            if source != key:
+                self._do(_Effect(key, self._objects[source], source))
+
+    async def alias(self, pairs: Sequence[tuple[str, str]]) -> None:
+        for source, key in pairs:
+            check_key(key)
+            check_key(source)
+            if not isinstance(self._objects.get(source), _Object):
+                raise _absent(source)
+            if source != key:
+                self._do(_Effect(key, _Alias(source)))
 
     async def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -161,15 +183,15 @@ class MemoryStorage:
     async def stat(self, keys: Sequence[str]) -> list[Stat | None]:
         for key in keys:
             check_key(key)
-        return [self._stat(key) if key in self._objects else None for key in keys]
+        return [self._stat(key) for key in keys]
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stat]:
         if folder := prefix.rpartition("/")[0]:
             check_key(folder)
         for key in sorted(self._objects):
             ours = key.startswith(_OURS) and not prefix.startswith(_OURS)
-            if key.startswith(prefix) and key > after and not ours and key in self._objects:
-                yield self._stat(key)
+            if key.startswith(prefix) and key > after and not ours and (stat := self._stat(key)) is not None:
+                yield stat
 
     async def barrier(self) -> None:
         self._durable = dict(self._objects)
@@ -192,13 +214,26 @@ class MemoryStorage:
 
     def _get(self, key: str) -> _Object:
         check_key(key)
-        if key not in self._objects:
-            raise NoSuchObject(f"{key} is not there")
-        return self._objects[key]
+        if (found := self._find(key)) is None:
+            raise _absent(key)
+        return found
 
-    def _stat(self, key: str) -> Stat:
-        found = self._objects[key]
-        return Stat(key, len(found.data), found.modified)
+    def _stat(self, key: str) -> Stat | None:
+        found = self._find(key)
+        return None if found is None else Stat(key, len(found.data), found.modified)
+
+    def _find(self, key: str) -> _Object | None:
+        """Follow aliases to an object; None where they lead to nothing, or round in a circle."""
+        seen = set()
+        found = self._objects.get(key)
+        while isinstance(found, _Alias) and found.key not in seen:
+            seen.add(found.key)
+            found = self._objects.get(found.key)
+        return found if isinstance(found, _Object) else None
+
+
+def _absent(key: str) -> NoSuchObject:
+    return NoSuchObject(f"{key} is not there")
 
 
 def _identity(expected: Expected) -> Expected:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from frumious.catalog.base import Applied, Batch, Check, Failure, Finish, Owed, RunRecord, State
 from frumious.errors import (
@@ -26,19 +26,24 @@ from frumious.model.layout import PageKind
 from frumious.model.names import NormalizedName
 from frumious.model.project import ListedProject
 from frumious.sync.events import (
+    BytesRemoved,
     Event,
     ListRead,
     Notice,
     Planned,
     ProjectMissing,
+    ProjectsRemoved,
     ProjectUnchanged,
+    RemovalsHeld,
 )
-from frumious.sync.fetch import Fetcher, Ports, Prepared, SpaceBudget
+from frumious.sync.fetch import SOON, Fetcher, Losing, Outcome, SpaceBudget
 from frumious.sync.files import read_text, todo_text, write_root, write_texts
 from frumious.sync.groups import at_once, first
 from frumious.sync.options import Limits, Rendering, SyncOptions
 from frumious.sync.plan import Changes, Job, Wanted, compare_lists, is_done, next_retry, without
+from frumious.sync.ports import Ports
 from frumious.sync.publish import Publisher
+from frumious.sync.remove import Removals, collect, confirmed_plan, guard, leave, remove_pages
 from frumious.sync.summary import Summary
 
 T = TypeVar("T")
@@ -81,6 +86,17 @@ async def sync(
     return await _Run(ports, options, limits, "sync").sync(names)
 
 
+class Lost(NamedTuple):
+    """A project that would lose files, or its page, if the guard lets it; kept small, since there may be many."""
+
+    name: NormalizedName
+    display: str
+    wanted: int | None
+    again: bool
+    files: int
+    whole: bool
+
+
 class _Run:
     def __init__(self, ports: Ports, options: SyncOptions, limits: Limits, command: str) -> None:
         self._options, self._limits = options, limits
@@ -96,17 +112,25 @@ class _Run:
         """Projects in a row that upstream did not answer for."""
         self._absent: list[str] = []
         """Listed projects without a page: their entries are not recorded as seen."""
+        self._leaving: dict[NormalizedName, str] = {}
+        """Projects to be removed, with the reason: deleted (upstream) or dropped (by a filter)."""
+        self._losing: list[Lost] = []
 
     # ------------------------------------------------------------- commands
 
     async def mirror(self) -> Summary:
+        await confirmed_plan(self._ports, self._options.removal)
         state = await self._start()
-        await self._render_anew(state)
+        if self._options.force_check:
+            await self._ports.catalog.distrust()
+            state = await self._ports.catalog.state()
+        await self._go_through_all(state)
         if self.summary.stopped is not None:
             await self._finish(state, None, rendered_anew=False)
             return self.summary
         plan = await self._plan(state)
         await self._work(plan.jobs, plan.count, state, whole_known=plan.changes is None)
+        await self._remove(state)
         await self._finish(state, plan, rendered_anew=True)
         return self.summary
 
@@ -120,6 +144,7 @@ class _Run:
         names = list(dict(names).items())  # each once, however often it was typed
         await self._ports.catalog.begin(self._options.rendering.dumps())
         await self._work(self._named(names), len(names), state, whole_known=True)
+        await self._remove(state)
         await self._finish(state, None, rendered_anew=not self._earlier(state))
         return self.summary
 
@@ -167,22 +192,43 @@ class _Run:
         known = [*state.begun, *([state.rendering] if state.rendering else [])]
         return [before for before in map(Rendering.loads, known) if before != self._options.rendering]
 
-    async def _render_anew(self, state: State) -> None:
-        """Render every page again from the catalog if settings have changed that decide how they look.
+    async def _go_through_all(self, state: State) -> None:
+        """Look at every project again, from the catalog, if settings have changed that decide how pages look or what
+        is on them; drop those that the filters on names no longer select.
 
         What cannot be rendered (a file cannot be had) is owed, and read again whatever upstream says of it.
         """
+        selection = self._options.selection
         before = self._earlier(state)
         if state.rendering is None or before:
             await self._ports.catalog.begin(self._options.rendering.dumps())
-        if not before:
+        renamed = state.selection is not None and state.selection != selection.fingerprint
+        rejudged = state.choice is not None and state.choice != selection.choice_fingerprint
+        if not before and not renamed and not rejudged:
             return
         names: list[NormalizedName] = []
         async for part in self._all_names():
-            names += part
-        if names:
-            self._tell(f"settings for pages have changed; projects rendered again: {len(names)}", "info")
-            await self._work(self._again(names), len(names), state, before=before)
+            kept = await self._kept_names(part) if renamed else part
+            names += kept if before or rejudged else ()
+        if not names:
+            return
+        changed = "settings for pages" if before else "filters"
+        self._tell(f"{changed} have changed; projects looked at again: {len(names)}", "info")
+        jobs = self._again(names, judges=not before)
+        await self._work(jobs, len(names), state, before=before)
+
+    async def _kept_names(self, names: Sequence[NormalizedName]) -> list[NormalizedName]:
+        """Return those of our projects that the filters on names select; the others are to leave."""
+        selection = self._options.selection
+        rows = await self._ports.catalog.known(names)
+        kept = []
+        for name in names:
+            row = rows[name]
+            if selection.judge(name, row.display).keep:
+                kept.append(name)
+            elif row.published is not None:
+                self._leaving[name] = "dropped"
+        return kept
 
     async def _is_taking_over(self, state: State) -> bool:
         """Say whether this is somebody else's tree, or ours without its catalog: no run of ours has ended here."""
@@ -192,7 +238,7 @@ class _Run:
 
     async def _all_names(self) -> AsyncIterator[list[NormalizedName]]:
         after = ""
-        while names := await self._ports.catalog.names(after, CHUNK):
+        while names := await self._ports.catalog.names(after, CHUNK, declined=True):
             yield names
             after = names[-1]
 
@@ -203,7 +249,7 @@ class _Run:
         only = selection.only
         if only is not None and len(only) <= self._options.small_selection:
             serial = await self._ports.upstream.serial()
-            await self._strike([owed.name for owed in await self._ports.catalog.owed()])
+            await self._strike([(o.name, o.display) for o in await self._ports.catalog.owed()])
             names = [(name, name) for name in sorted(only)]
             return Plan(self._named(names), len(names), serial)
         fresh = state.selection == selection.fingerprint
@@ -234,24 +280,24 @@ class _Run:
     async def _due(self, already: set[NormalizedName]) -> list[Job]:
         """Return what is due for another look, beside what the list changed; strike what nobody selects any more."""
         rows = await self._ports.catalog.due(int(self._ports.clock()), DUE_SLICE)
-        selected = [row for row in rows if self._selects(row.name)]
-        await self._strike([row.name for row in rows if row.attempts])
+        selected = [row for row in rows if self._selects(row.name, row.display)]
+        await self._strike([(row.name, row.display) for row in rows if row.attempts])
         # Nobody asks for the others: put off, so that they do not stand before those that somebody does ask for.
         later = int(self._ports.clock()) + self._options.recheck_seconds
-        others = [row for row in rows if not row.attempts and not self._selects(row.name)]
+        others = [row for row in rows if not row.attempts and not self._selects(row.name, row.display)]
         if others:
             checks = [Check(row.name, row.serial, row.etag, later) for row in others]
             await self._ports.catalog.commit_batch(Batch(int(self._ports.clock()), (), checks, settles=False))
         return [Job(row.name, row.display, row.wanted, row) for row in selected if row.name not in already]
 
-    async def _strike(self, owed: Sequence[NormalizedName]) -> None:
+    async def _strike(self, owed: Sequence[tuple[NormalizedName, str]]) -> None:
         """Strike off the ledger what nobody selects any more."""
-        dropped = [name for name in owed if not self._selects(name)]
+        dropped = [name for name, display in owed if not self._selects(name, display)]
         if dropped:
             await self._ports.catalog.forget_failures(dropped)
 
-    def _selects(self, name: NormalizedName) -> bool:
-        return self._options.selection.judge(name).keep
+    def _selects(self, name: NormalizedName, display: str) -> bool:
+        return self._options.selection.judge(name, display).keep
 
     async def _named(self, names: Sequence[tuple[NormalizedName, str]]) -> AsyncIterator[Job]:
         for part in _chunks(names):
@@ -277,14 +323,33 @@ class _Run:
             rows = await self._ports.catalog.known(names)
             for name in names:
                 if (row := rows.get(name)) is not None:
-                    yield Job(name, row.display, row=row)
+                    yield Job(name, row.display, row=row, vanished=True)
 
-    async def _again(self, names: Sequence[NormalizedName], *, replay: bool = False) -> AsyncIterator[Job]:
+    async def _again(
+        self, names: Sequence[NormalizedName], *, replay: bool = False, judges: bool = False
+    ) -> AsyncIterator[Job]:
         for part in _chunks(names):
             rows = await self._ports.catalog.known(part)
             for name in part:
-                if (row := rows.get(name)) is not None and row.published is not None:
-                    yield Job(name, row.display, row=row, again=True, replay=replay)
+                row = rows.get(name)
+                if row is not None and (row.published is not None or row.declined is not None):
+                    yield Job(name, row.display, row=row, again=True, replay=replay, judges=judges)
+
+    async def _decided(self, lost: Sequence[Lost], allowed: Removals) -> AsyncIterator[Job]:
+        for part in _chunks(lost):
+            rows = await self._ports.catalog.known([one.name for one in part])
+            for one in part:
+                if (row := rows.get(one.name)) is not None:
+                    may = one.name in allowed.projects or one.name in allowed.files
+                    yield Job(
+                        one.name,
+                        one.display,
+                        one.wanted,
+                        row,
+                        again=one.again,
+                        may_remove=may,
+                        keeps=not may,
+                    )
 
     # ----------------------------------------------------------------- work
 
@@ -362,7 +427,7 @@ class _Run:
         self, job: Job, fetcher: Fetcher, publisher: Publisher, stale: list[Job] | None, *, strict: bool
     ) -> None:
         try:
-            outcome: Prepared | Check = await fetcher.look_at(job)
+            outcome = await fetcher.look_at(job)
         except (NoSpace, NotWritable, CatalogError):
             raise  # ours, and everybody's
         except StaleProject as error:
@@ -383,23 +448,35 @@ class _Run:
             await self._failed(job, InternalError(error), publisher)
         else:
             self._unreached = 0
+            await self._take(job, outcome, publisher)
+
+    async def _take(self, job: Job, outcome: Outcome | Losing, publisher: Publisher) -> None:
+        if isinstance(outcome, Losing):
+            lost = Lost(job.name, job.display, job.wanted, job.again, outcome.files, outcome.whole)
+            self._losing.append(lost)
+        else:
             await publisher.add(outcome)
 
     async def _absent_project(self, job: Job, publisher: Publisher) -> None:
-        held = job.row is not None and job.row.published is not None
+        row = job.row
+        held = row is not None and row.published is not None
+        # One 404 is no proof (design.md §5.5): the list and the page agree, or two runs do.
+        certain = held and (job.vanished or (row is not None and row.absent_at is not None))
+        self._absent.append(job.display)
+        if certain and self._options.removal.follow:
+            self._leaving[job.name] = "deleted"
+            return
         if job.asked or held:
             self._ports.observe(ProjectMissing(job.name, held=held))
         else:
             self._tell(f"{job.name}: listed by upstream, but there is no page yet", "info")
-        if held:
-            # One 404 is no proof (design.md §5.5): the page stays, and the question is asked again within hours. The
-            # first one forgets the ETag: a row without has had its second, and is asked for like everybody.
-            soon = job.row is not None and job.row.etag is not None
-            due = int(self._ports.clock()) + (3600 if soon else self._options.recheck_seconds)
-            await publisher.add(Check(job.name, job.row.serial if job.row else None, None, due))
-        elif job.row is not None:
+        if held and row is not None:
+            due = int(self._ports.clock()) + (
+                SOON if row.absent_at is None else self._options.recheck_seconds
+            )
+            await publisher.add(Check(job.name, row.serial, None, due, is_absent=True))
+        elif row is not None:
             await self._ports.catalog.forget_failures([job.name])
-        self._absent.append(job.display)
 
     async def _failed(
         self, job: Job, error: FrumiousError, publisher: Publisher, *, stuck: int | None = None
@@ -425,6 +502,41 @@ class _Run:
         if self._unreached >= max(20, 2 * self._options.streams):
             raise Stopped(f"upstream stopped answering: {error}")
 
+    # --------------------------------------------------------------- remove
+
+    async def _remove(self, state: State) -> None:
+        """Ask the guard; then projects lose what it allows, and go on with all they have where it does not."""
+        if not self._leaving and not self._losing:
+            return
+        whole = {one.name: "dropped" for one in self._losing if one.whole}
+        files = {one.name: one.files for one in self._losing if not one.whole}
+        decision = await guard(
+            self._ports, self._options.removal, Removals({**self._leaving, **whole}, files)
+        )
+        if decision.held.projects or decision.held.files:
+            held = decision.held
+            self._ports.observe(
+                RemovalsHeld(
+                    held.id,
+                    len(held.projects),
+                    decision.files,
+                    decision.bytes,
+                    tuple(sorted([*held.projects, *held.files])[:10]),
+                )
+            )
+        losing, self._losing = self._losing, []
+        await self._work(self._decided(losing, decision.allowed), len(losing), state)
+        leaving = {name: why for name, why in self._leaving.items() if name in decision.allowed.projects}
+        await leave(self._ports, leaving)
+        # What waits is looked at again by the next run, and the guard asked again.
+        now = int(self._ports.clock())
+        rows = await self._ports.catalog.known(
+            [name for name, why in self._leaving.items() if why == "deleted" and name not in leaving]
+        )
+        waiting = [Check(row.name, row.serial, None, now, is_absent=True) for row in rows.values()]
+        if waiting:
+            await self._ports.catalog.commit_batch(Batch(now, (), waiting, settles=False))
+
     # --------------------------------------------------------------- finish
 
     async def _finish(self, state: State, plan: Plan | None, *, rendered_anew: bool) -> None:
@@ -441,6 +553,7 @@ class _Run:
         # `status` and `todo` is not taken for somebody else's.
         await catalog.settle(head=head, status=status, todo=todo)
         root_published = await self._publish_root(head, owed, whole=whole)
+        await self._clear_away(root_published=root_published)
         await write_texts(storage, self._texts(todo, whole=whole))
         if todo is None:
             await storage.delete([layout.TODO])
@@ -450,6 +563,7 @@ class _Run:
             await write_texts(storage, {layout.STATUS: status})
         await storage.barrier()
         summary.serial = upstream_serial
+        held_back = summary.held_back is not None
         applied, etag = self._applied(plan) if whole else (None, None)
         await catalog.finish(
             Finish(
@@ -462,13 +576,25 @@ class _Run:
                 ),
                 status=status,
                 todo=todo,
-                selection=self._options.selection.fingerprint if whole else None,
+                # A filter whose removals wait has not taken effect.
+                selection=self._options.selection.fingerprint if whole and not held_back else None,
+                choice=self._options.selection.choice_fingerprint if whole and not held_back else None,
                 rendering=self._options.rendering.dumps() if rendered_anew else None,
                 list_etag=etag,
                 applied=applied,
                 root_published=root_published,
             )
         )
+
+    async def _clear_away(self, *, root_published: bool) -> None:
+        """Delete the pages of what is off the list, then the bytes that no page refers to (design.md §6.4)."""
+        names = await self._ports.catalog.leaving()
+        if names and (root_published or not (await self._ports.catalog.state()).root_stale):
+            await remove_pages(self._ports)
+            self._ports.observe(ProjectsRemoved(tuple(names)))
+        objects, size = await collect(self._ports, self._options.removal)
+        if objects:
+            self._ports.observe(BytesRemoved(objects, size))
 
     def _applied(self, plan: Plan | None) -> tuple[Applied | None, str | None]:
         if plan is None or plan.changes is None:
@@ -480,7 +606,7 @@ class _Run:
         state = await self._ports.catalog.state()
         kinds = self._options.rendering.kinds
         present = await self._ports.storage.stat([layout.root_page_key(kind) for kind in kinds])
-        if not state.root_stale and all(present):
+        if self._options.skip_root or (not state.root_stale and all(present)):
             return False
         if not whole and await self._is_taking_over(state):
             return False  # what this run did not get to has its page all the same: the old list stays

@@ -67,6 +67,14 @@ class ProjectUnchanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectDeclined:
+    """The filters drop a project for what it offers."""
+
+    name: NormalizedName
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectFailed:
     """A project keeps its old page and is owed."""
 
@@ -81,6 +89,35 @@ class ProjectMissing:
 
     name: NormalizedName
     held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectsRemoved:
+    """Projects are off the list and their pages are gone."""
+
+    names: tuple[NormalizedName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BytesRemoved:
+    """Objects that no page refers to have left `web/`."""
+
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalsHeld:
+    """More would be removed than a run may do on its own: nothing of it is, until somebody confirms the plan."""
+
+    plan: str
+    projects: int
+    files: int
+    """Those of whole projects included."""
+    bytes: int
+    """Of whole projects."""
+    names: tuple[NormalizedName, ...]
+    """The first ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +138,10 @@ Event = (
     | ProjectUnchanged
     | ProjectFailed
     | ProjectMissing
+    | ProjectDeclined
+    | ProjectsRemoved
+    | BytesRemoved
+    | RemovalsHeld
     | Notice
 )
 Observer = Callable[[Event], None]

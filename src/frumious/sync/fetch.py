@@ -1,4 +1,4 @@
-"""Bring one project's page and files here: what it takes to go from a job to something that can be published.
+"""Bring one project's files here: what it takes to go from a job to something that can be published.
 
 Files become visible only checked (the storage sees to it); nothing here touches a page that is in place.
 """
@@ -8,54 +8,52 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from weakref import WeakValueDictionary
 
-from frumious.catalog.base import Catalog, Check, HeldFile, Publication, Revision
+from frumious.catalog.base import Check, Decline, HeldFile, Publication, Revision
 from frumious.errors import (
     BadPage,
     BadStatus,
     CatalogError,
     FrumiousError,
     NoSpace,
+    NoSuchObject,
     NotWritable,
     PathTaken,
-    StaleProject,
     Unreachable,
     UpstreamError,
 )
 from frumious.model import layout
 from frumious.model.names import NormalizedName
-from frumious.model.project import Digest, File, ProjectDetail, ProjectStatus
+from frumious.model.project import Digest, File, ProjectStatus
 from frumious.pages import legacy_json
-from frumious.storage.base import STAGING, Expected, Options, Partial, Storage, Stored
-from frumious.sync.events import BytesReceived, FileHeld, FilesPlanned, Notice, Observer
+from frumious.storage.base import STAGING, Expected, Options, Partial, Stat, Stored
+from frumious.sync.assess import (
+    Assessment,
+    Assessor,
+    FilePlan,
+    due_at,
+    has_digest,
+    metadata_place,
+    source_of,
+)
+from frumious.sync.claims import Claims
+from frumious.sync.events import BytesReceived, FileHeld, FilesPlanned, Notice
 from frumious.sync.groups import at_once
 from frumious.sync.options import SyncOptions
 from frumious.sync.page import Rendered, build_page, render
-from frumious.sync.plan import Job, is_stuck, serial_to_publish
+from frumious.sync.plan import Job, serial_to_publish
+from frumious.sync.ports import Ports
 from frumious.sync.text import human_bytes
-from frumious.upstream.base import OfferedProject, Upstream
 
 TRIES_PER_ADDRESS = 5
 RESUME_FROM = 1024 * 1024
 """Files below this size are not worth asking for a partial left by an earlier run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Everything a run acts on, and time."""
-
-    upstream: Upstream
-    storage: Storage
-    catalog: Catalog
-    observe: Observer
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    chance: Callable[[], float]
-    """A number from 0 up to 1."""
+SOON = 3600
+"""Seconds until a project is looked at again of which something was not to be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,20 @@ class Prepared:
     """How many files the page lists."""
     sweeps: bool = False
     """Nobody knows what lies at the places where this project's pages could be: whatever does not belong there goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Losing:
+    """A project that would lose files, or its page: nothing was done, the guard decides."""
+
+    job: Job
+    files: int
+    whole: bool
+    """Whether its page would go, too."""
+
+
+Outcome = Prepared | Check | Decline
+"""What can be published."""
 
 
 class _BrokenOff(Exception):
@@ -119,12 +131,13 @@ class Fetcher:
     def __init__(self, ports: Ports, options: SyncOptions, head: int, budget: SpaceBudget) -> None:
         self._ports, self._options, self._head, self._budget = ports, options, head, budget
         self._claims = Claims()
+        self._assessor = Assessor(ports, options, self._claims)
         self._numbers = itertools.count()
         self._alone: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         """Digests that are being downloaded: two at a time would go on from one partial."""
 
-    async def look_at(self, job: Job) -> Prepared | Check:
-        """Return what to publish for a project, or that it is as it was.
+    async def look_at(self, job: Job) -> Outcome | Losing:
+        """Return what to publish for a project, that it is as it was, or that it would lose what we have of it.
 
         Raises StaleProject, AbsentProject and every other FrumiousError that is this project's alone; NoSpace,
         NotWritable and CatalogError concern the whole run.
@@ -134,7 +147,7 @@ class Fetcher:
         except BaseException:
             self._claims.release(job.name)
             raise
-        if isinstance(outcome, Check):
+        if not isinstance(outcome, Prepared):
             self._claims.release(job.name)
         return outcome
 
@@ -142,197 +155,132 @@ class Fetcher:
         """Forget the claims of a project that is in the catalog now."""
         self._claims.release(publication.name)
 
-    async def _look_at(self, job: Job) -> Prepared | Check:
+    async def _look_at(self, job: Job) -> Outcome | Losing:
         declared = False
         try:
-            offered = await self._page(job)
-            if offered is None:
-                return self._unchanged(job, job.row.etag if job.row else None)
-            body_digest = hashlib.sha256(offered.body).digest()
-            if job.row is not None and not job.again and self._is_same(job, offered, body_digest):
-                return self._unchanged(job, offered.etag)
-            plan = await self._plan_files(job, offered.detail)
-            self._budget.declare(plan.bytes)
+            found = await self._assessor.assess(job)
+            if isinstance(found, Check):
+                return found
+            removes = self._options.removal.follow and not job.keeps
+            if removes and not job.may_remove and found.loses:
+                return Losing(job, found.loses, whole=not found.choice.project.keep)
+            if not found.choice.project.keep:
+                return self._declined(found, removes=removes)
+            self._budget.declare(found.plan.bytes)
             declared = True
-            if plan.missing:
-                self._ports.observe(FilesPlanned(job.name, len(plan.missing), plan.bytes))
+            if found.plan.missing:
+                self._ports.observe(FilesPlanned(job.name, len(found.plan.missing), found.plan.bytes))
                 await self._budget.admit()
-            held, incomplete = await self._hold(job, plan)
-            incomplete |= bool(plan.left_out)
+            held, incomplete = await self._hold(job, found.plan)
+            incomplete |= bool(found.plan.left_out)
         finally:
             if not declared:
                 self._budget.declare(0)
-        return await self._prepare(job, offered, body_digest, plan, held, incomplete=incomplete)
+        return await self._prepare(found, held, incomplete=incomplete)
 
-    # ----------------------------------------------------------------- page
-
-    async def _page(self, job: Job) -> OfferedProject | None:
-        """Return the page, None if it has not changed; raises StaleProject if it is older than the list says."""
-        row = job.row
-        upstream = self._ports.upstream
-        if job.again:
-            revision = await self._ports.catalog.revision(job.name)
-            if revision is not None:
-                detail = upstream.read(job.name, revision.body, revision.form, revision.url)
-                return OfferedProject(
-                    detail=detail,
-                    body=revision.body,
-                    form=revision.form,
-                    url=revision.url,
-                    etag=row.etag if row else None,
-                )
-        published = row is not None and row.published is not None and row.body_digest is not None
-        etag = row.etag if row is not None and published else None
-        offered = await upstream.project(job.name, etag, fresh=job.tries > 0)
-        known = row.serial if row is not None else None
-        got = known if offered is None else offered.detail.serial
-        least = max(job.wanted or 0, known or 0)
-        if got is None or got >= least:
-            return offered
-        if is_stuck(row, got, self._ports.clock()):
-            self._ports.observe(
-                Notice(f"{job.name}: upstream has given serial {got} instead of {least} for a day; accepted")
-            )
-            return offered
-        raise StaleProject(job.name, asked=least, got=got)
-
-    def _is_same(self, job: Job, offered: OfferedProject, body_digest: bytes) -> bool:
-        row = job.row
-        return (
-            row is not None
-            and row.published is not None
-            and row.body_digest == body_digest
-            and row.serial == _serial(job, offered.detail)
+    def _declined(self, found: Assessment, *, removes: bool) -> Decline | Check:
+        """Record a project that the filters drop for what it offers; a page of it that is to stay, stays as it is."""
+        job, offered = found.job, found.offered
+        due = due_at(self._ports, self._options, found.choice.until)
+        if found.is_out and not removes:
+            if job.keeps:
+                due = int(self._ports.clock())
+            return Check(job.name, found.serial, offered.etag, due, reread=job.keeps)
+        return Decline(
+            name=job.name,
+            display=job.display,
+            serial=found.serial,
+            revision=Revision(offered.form, offered.url, offered.body),
+            body_digest=found.body_digest,
+            etag=offered.etag,
+            due_at=due,
+            reason=str(found.choice.project),
+            until=_whole(found.choice.until),
+            document=found.document,
         )
 
-    def _unchanged(self, job: Job, etag: str | None) -> Check:
-        serial = job.row.serial if job.row else None
-        return Check(job.name, serial, etag, self._due())
-
-    def _due_after(self, job: Job, *, whole: bool) -> int | None:
-        if not whole:
-            return int(self._ports.clock()) + 3600
-        return None if job.again else self._due()
-
-    def _due(self) -> int:
-        # Jitter spreads the re-checks of a first run that published everything in one hour.
-        return int(self._ports.clock() + self._options.recheck_seconds * (0.75 + 0.5 * self._ports.chance()))
-
     async def _prepare(
-        self,
-        job: Job,
-        offered: OfferedProject,
-        body_digest: bytes,
-        plan: _FilePlan,
-        held: dict[str, HeldFile],
-        *,
-        incomplete: bool,
+        self, found: Assessment, held: dict[str, HeldFile], *, incomplete: bool
     ) -> Prepared | Check:
-        detail, row, rendering = offered.detail, job.row, self._options.rendering
-        serial = _serial(job, detail)
-        for problem in detail.problems:
+        job, row, rendering = found.job, found.job.row, self._options.rendering
+        for problem in found.offered.detail.problems:
             self._ports.observe(Notice(f"{job.name}: {problem}"))
-        documents: tuple[tuple[str, bytes], ...] = ()
-        if rendering.legacy_json and not job.again:
-            document = await self._ports.upstream.legacy_document(job.name)
-            if document is not None:
-                canonical = legacy_json.canonical(document)
-                documents = tuple((key, canonical) for key in layout.legacy_json_keys(job.name))
+        documents, document = await self._documents(found, held)
         published, modified = row.published if row else None, row.page_modified if row else 0
         rendered = None
         if row is not None and published is not None:
             # The words that are out, under the serial that is out: has anything changed?
-            rendered = render(build_page(detail, held, published, rendering), job.display, rendering)
-            if rendered.digest != row.page_digest or (serial != row.serial and not job.again):
+            rendered = render(build_page(found.detail, held, published, rendering), job.display, rendering)
+            if rendered.digest != row.page_digest or (found.serial != row.serial and not job.again):
                 rendered = None
-            elif not job.again and not documents:
-                return self._unchanged(job, offered.etag)
+            elif not documents and not found.plan.lost and (job.judges or not job.again):
+                return self._as_it_was(found)
         if rendered is None or published is None:
-            published = serial_to_publish(serial, self._head, row)
+            published = serial_to_publish(found.serial, self._head, row)
             modified = max(int(self._ports.clock()), modified + 1)  # nginx makes its ETag of whole seconds
-            rendered = render(build_page(detail, held, published, rendering), job.display, rendering)
-        if incomplete or (job.again and rendering.legacy_json):  # ask again soon, and read whatever comes
-            offered, body_digest = replace(offered, etag=None), b""
-        return self._prepared(job, offered, body_digest, plan, held, rendered, published, modified, documents)
-
-    def _prepared(
-        self,
-        job: Job,
-        offered: OfferedProject,
-        body_digest: bytes,
-        plan: _FilePlan,
-        held: dict[str, HeldFile],
-        rendered: Rendered,
-        published: int,
-        modified: int,
-        documents: tuple[tuple[str, bytes], ...],
-    ) -> Prepared:
-        detail = offered.detail
+            rendered = render(build_page(found.detail, held, published, rendering), job.display, rendering)
+        # Ask again soon, and read whatever comes.
+        soon = incomplete or (job.again and rendering.legacy_json)
+        offered, body_digest = found.offered, found.body_digest
+        if soon or body_digest is None:
+            offered, body_digest = replace(offered, etag=None), None
+        due: int | None = None
+        if job.keeps and found.plan.lost:
+            due = int(self._ports.clock())
+        elif soon:
+            due = int(self._ports.clock()) + SOON
+        elif not job.again or found.choice.until is not None:
+            due = due_at(self._ports, self._options, found.choice.until)
         publication = Publication(
             name=job.name,
             display=job.display,
-            serial=_serial(job, detail),
+            serial=found.serial,
             published=published,
             revision=Revision(offered.form, offered.url, offered.body),
-            body_digest=body_digest or None,
+            body_digest=body_digest,
             page_digest=rendered.digest,
             page_modified=modified,
             etag=offered.etag,
-            due_at=self._due_after(job, whole=bool(body_digest)),
-            listed=detail.status is not ProjectStatus.QUARANTINED,
-            hold=[held[name] for name in held if plan.have.get(name) != held[name]],
-            release=[name for name in plan.have if name not in held],
+            due_at=due,
+            listed=found.detail.status is not ProjectStatus.QUARANTINED,
+            hold=[held[name] for name in held if found.plan.have.get(name) != held[name]],
+            release=[name for name in found.plan.deleted if self._releases(found, name, held)],
+            dropped=[name for name in found.plan.dropped if self._releases(found, name, held)],
+            until=_whole(found.choice.until),
+            document=document,
         )
-        sweeps = job.row is not None and job.row.published is not None and job.row.page_digest is None
-        return Prepared(publication, rendered, documents, len(detail.files), sweeps)
+        sweeps = row is not None and row.published is not None and row.page_digest is None
+        return Prepared(publication, rendered, documents, len(found.detail.files), sweeps)
+
+    def _releases(self, found: Assessment, name: str, held: dict[str, HeldFile]) -> bool:
+        removes = self._options.removal.follow and not found.job.keeps
+        return name not in held and (removes or found.is_withdrawn)
+
+    def _as_it_was(self, found: Assessment) -> Check:
+        until = found.choice.until
+        due = due_at(self._ports, self._options, until)
+        return Check(found.job.name, found.serial, found.offered.etag, due, until=_whole(until))
+
+    async def _documents(
+        self, found: Assessment, held: dict[str, HeldFile]
+    ) -> tuple[tuple[tuple[str, bytes], ...], bytes | None]:
+        """Return the legacy JSON that is to be stored, by key, and as the filters need it."""
+        document, rendering, job = found.document, self._options.rendering, found.job
+        if not rendering.legacy_json or (job.again and document is None):
+            return (), document
+        body = document if document is not None else await self._ports.upstream.legacy_document(job.name)
+        if body is None:
+            return (), document
+        whole, public = layout.legacy_json_keys(job.name)
+        canonical = legacy_json.canonical(body)
+        if rendering.base_url is None or not rendering.release_files:
+            return ((whole, canonical), (public, canonical)), document
+        links = {name: layout.href(one.key, root=rendering.base_url) for name, one in held.items()}
+        return ((whole, canonical), (public, legacy_json.published(body, links))), document
 
     # ---------------------------------------------------------------- files
 
-    async def _plan_files(self, job: Job, detail: ProjectDetail) -> _FilePlan:
-        if not self._options.rendering.release_files or detail.status is ProjectStatus.QUARANTINED:
-            return _FilePlan((), {}, {}, {})
-        keys = {file.filename: layout.file_key(file.url, file.filename) for file in detail.files}
-        wanted = {key: source_of(f) for f in detail.files if (key := keys[f.filename]) is not None}
-        for file in detail.files:
-            beside = self._metadata_key(file, keys[file.filename])
-            if beside is not None:
-                wanted.setdefault(beside, str(file.core_metadata))
-        refused = self._claims.claim(job.name, wanted)
-        have, taken = await self._ports.catalog.held(job.name, wanted)
-        missing = tuple(f for f in detail.files if not self._is_held(f, have.get(f.filename)))
-        if job.replay:
-            return _FilePlan(detail.files, keys, have, taken, left_out=missing)
-        size = await self._bytes(missing, keys, have)
-        return _FilePlan(detail.files, keys, have, taken, missing, bytes=size, refused=refused)
-
-    def _metadata_key(self, file: File, key: str | None) -> str | None:
-        """Return where a file's core metadata belongs; None where there is none to be had, or no place for it."""
-        if not self._options.rendering.core_metadata or not file.core_metadata or key is None:
-            return None
-        return layout.metadata_key(key)
-
-    async def _bytes(
-        self, missing: Sequence[File], keys: Mapping[str, str | None], have: Mapping[str, HeldFile]
-    ) -> int:
-        """Return how many bytes must come; what seems to stand in place takes no more space."""
-        places = {
-            f.filename: have[f.filename].key if f.filename in have else keys[f.filename] for f in missing
-        }
-        found = await self._ports.storage.stat([place for place in places.values() if place is not None])
-        sizes = {stat.key: stat.size for stat in found if stat is not None}
-        return sum(f.size or 0 for f in missing if sizes.get(places[f.filename] or "") != f.size)
-
-    def _is_held(self, file: File, held: HeldFile | None) -> bool:
-        if held is None or held.source != source_of(file):
-            return False
-        wanted = file.core_metadata if self._options.rendering.core_metadata else None
-        if not wanted or layout.metadata_key(held.key) is None:
-            return True
-        return held.metadata is not None and (
-            wanted is True or wanted.hex == held.metadata or wanted.algorithm != "sha256"
-        )
-
-    async def _hold(self, job: Job, plan: _FilePlan) -> tuple[dict[str, HeldFile], bool]:
+    async def _hold(self, job: Job, plan: FilePlan) -> tuple[dict[str, HeldFile], bool]:
         """Bring what is missing; every file is tried before the first failure rises."""
         held = {f.filename: plan.have[f.filename] for f in plan.files if f.filename in plan.have}
         failures: list[FrumiousError] = []
@@ -358,27 +306,36 @@ class Fetcher:
         # In upstream's order, so that equal input gives equal rows.
         return {f.filename: held[f.filename] for f in plan.files if f.filename in held}, incomplete
 
-    async def _hold_file(self, name: NormalizedName, file: File, plan: _FilePlan) -> tuple[HeldFile, bool]:
+    async def _hold_file(self, name: NormalizedName, file: File, plan: FilePlan) -> tuple[HeldFile, bool]:
         """Return a file that is in place with its core metadata; False beside it where advertised metadata is absent."""
         source = source_of(file)
         before = plan.have.get(file.filename)
-        if before is not None and before.source == source:
+        if before is not None and before.source == source and before.verified:
             held = before
         else:
             key = plan.keys[file.filename]
-            if key is not None and before is not None and before.key == key:
-                key = (
-                    None  # other bytes under the same address: the page that is out still means the old ones
-                )
+            if before is not None and before.key == key and before.source != source:
+                key = None  # other bytes under that address: the page that is out still means the old ones
             stored = None
             if key is not None:
                 stored = await self._in_place(name, key, file, plan)
             if stored is None:
                 stored = await self._download(name, key, file)
             held = HeldFile(file.filename, stored.key, stored.sha256, stored.size, source)
-        return await self._hold_metadata(file, held, plan)
+        held, whole = await self._hold_metadata(file, held, plan)
+        return await self._with_digest(held), whole
 
-    async def _in_place(self, name: NormalizedName, key: str, file: File, plan: _FilePlan) -> Stored | None:
+    async def _with_digest(self, held: HeldFile) -> HeldFile:
+        """Add the digest that HTML pages want, from the bytes that are here."""
+        wanted = self._options.rendering.digest
+        if has_digest(held, self._options):
+            return held
+        digest = hashlib.new(wanted, usedforsecurity=False)
+        async for block in self._ports.storage.open(held.key):
+            digest.update(block)
+        return replace(held, digest=f"{wanted}={digest.hexdigest()}")
+
+    async def _in_place(self, name: NormalizedName, key: str, file: File, plan: FilePlan) -> Stored | None:
         """Return what stands under this key already, if it is this file.
 
         Raises PathTaken if another project holds or fetches something else there.
@@ -387,6 +344,8 @@ class Fetcher:
         if taken is not None and file.digest == Digest("sha256", taken[0]):
             return Stored(key, taken[1], taken[0])
         stored = None if key in plan.refused else await self._adopt(name, key, file)
+        if stored is None and taken is None and key not in plan.refused:
+            stored = await self._from_trash(name, key, file)
         if stored is None and (taken is not None or key in plan.refused):
             raise PathTaken(f"{file.filename}: {key} is already held with other content")
         return stored
@@ -399,6 +358,9 @@ class Fetcher:
         (found,) = await self._ports.storage.stat([key])
         if found is None or file.size not in {None, found.size}:
             return None
+        if self._trusts(file, found):
+            self._ports.observe(FileHeld(name, file.filename, found.size, downloaded=False))
+            return Stored(key, found.size, expected.hexdigest)
         theirs = sha256 = hashlib.sha256()
         if expected.algorithm != "sha256":
             theirs = hashlib.new(expected.algorithm or "sha256", usedforsecurity=False)
@@ -410,6 +372,29 @@ class Fetcher:
             return None
         self._ports.observe(FileHeld(name, file.filename, found.size, downloaded=False))
         return Stored(key, found.size, sha256.hexdigest())
+
+    def _trusts(self, file: File, found: Stat) -> bool:
+        """Say whether size and time are enough to take what stands there for the file (`compare-method = stat`)."""
+        uploaded = _instant(file.upload_time)
+        return (
+            self._options.trust_stat
+            and file.digest is not None
+            and file.digest.algorithm == "sha256"
+            and file.size == found.size
+            and uploaded is not None
+            and abs(found.modified - uploaded) < 1
+        )
+
+    async def _from_trash(self, name: NormalizedName, key: str, file: File) -> Stored | None:
+        """Bring back what was removed and is wanted again, if it is this very file."""
+        trashed = (await self._ports.catalog.in_trash([key])).get(key)
+        if trashed is None or file.digest != Digest("sha256", trashed.sha256):
+            return None
+        try:
+            await self._ports.storage.copy([(trashed.place, key)])
+        except NoSuchObject:
+            return None
+        return await self._adopt(name, key, file)
 
     async def _download(self, name: NormalizedName, key: str | None, file: File) -> Stored:
         expected = _expected(file.digest, file.size)
@@ -508,14 +493,14 @@ class Fetcher:
         await self._ports.storage.move([(staged, final)])
         return Stored(final, stored.size, stored.sha256)
 
-    async def _hold_metadata(self, file: File, held: HeldFile, plan: _FilePlan) -> tuple[HeldFile, bool]:
+    async def _hold_metadata(self, file: File, held: HeldFile, plan: FilePlan) -> tuple[HeldFile, bool]:
         """Bring a file's core metadata (PEP 658) where upstream advertises it.
 
         Upstream's 404 for it is no failure of the project: installers do without. But it is not advertised then, and
         the project is asked for again soon.
         """
         without = replace(held, metadata=None, metadata_size=0)
-        key = self._metadata_key(file, held.key)
+        key = metadata_place(file, held.key, self._options)
         if key is None:
             return without, True
         digest = file.core_metadata if isinstance(file.core_metadata, Digest) else None
@@ -556,73 +541,12 @@ class Fetcher:
             yield chunk
 
 
-@dataclass(frozen=True, slots=True)
-class _FilePlan:
-    """What a page lists, where it belongs, what we have of it, what others have, and what must come."""
-
-    files: Sequence[File]
-    keys: dict[str, str | None]
-    have: dict[str, HeldFile]
-    taken: dict[str, tuple[str, int]]
-    missing: tuple[File, ...] = ()
-    bytes: int = 0
-    """What `missing` adds to the disk, as far as upstream says."""
-    refused: frozenset[str] = frozenset()
-    """Keys that another project is filling with something else."""
-    left_out: tuple[File, ...] = ()
-    """What must come, but not now."""
-
-
-class Claims:
-    """Keys being filled in this run and not yet in the catalog, with what.
-
-    Claim first, ask the catalog then: of two projects that want one key with different content, the later one finds
-    the earlier one in one of the two places.
-    """
-
-    def __init__(self) -> None:
-        self._sources: dict[str, tuple[str, int]] = {}
-        """What fills a key, and for how many projects."""
-        self._own: dict[NormalizedName, list[str]] = {}
-
-    def claim(self, name: NormalizedName, wanted: Mapping[str, str]) -> frozenset[str]:
-        """Claim keys for a project, in place of what it claimed before; return those that others fill otherwise."""
-        self.release(name)
-        refused = set()
-        own = self._own[name] = []
-        for key, source in wanted.items():
-            present, count = self._sources.get(key, (source, 0))
-            if present != source:
-                refused.add(key)
-                continue
-            self._sources[key] = (source, count + 1)
-            own.append(key)
-        return frozenset(refused)
-
-    def release(self, name: NormalizedName) -> None:
-        """Give back what a project claimed."""
-        for key in self._own.pop(name, ()):
-            source, count = self._sources.pop(key)
-            if count > 1:
-                self._sources[key] = (source, count - 1)
-
-
-def _serial(job: Job, detail: ProjectDetail) -> int | None:
-    """Return upstream's serial of a page: what the page says, else what the list said, else what we know."""
-    if detail.serial is not None:
-        return detail.serial
-    if job.wanted is not None:
-        return job.wanted
-    return job.row.serial if job.row is not None else None
-
-
-def source_of(file: File) -> str:
-    """Return by what upstream identifies the bytes: its digest, else the address."""
-    return str(file.digest) if file.digest is not None else f"url {file.url}"
-
-
 def _expected(digest: Digest | None, size: int | None) -> Expected:
     return Expected(digest.algorithm, digest.hex, size) if digest is not None else Expected(size=size)
+
+
+def _whole(instant: float | None) -> int | None:
+    return None if instant is None else int(instant) + 1
 
 
 def _instant(upload_time: str | None) -> float | None:

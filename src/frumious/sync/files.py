@@ -12,8 +12,8 @@ from frumious.model.names import normalize
 from frumious.model.project import ListedProject
 from frumious.pages import simple_html, simple_json
 from frumious.storage.base import STAGING, Expected, Item, Options, Storage
-from frumious.sync.fetch import Ports
 from frumious.sync.options import Rendering
+from frumious.sync.ports import Ports
 
 CHUNK = 5000
 LONGEST_STATE_FILE = 256 * 1024 * 1024

@@ -78,6 +78,7 @@ def _held_file(file: File, held: HeldFile, rendering: Rendering) -> PageFile:
         filename=file.filename,
         href=layout.href(held.key, root=rendering.root_uri or "../.."),
         digest=Digest("sha256", held.sha256),
+        fragment=_fragment(held, rendering),
         size=held.size,
         requires_python=file.requires_python,
         upload_time=file.upload_time,
@@ -85,6 +86,11 @@ def _held_file(file: File, held: HeldFile, rendering: Rendering) -> PageFile:
         core_metadata=metadata,
         provenance=file.provenance,
     )
+
+
+def _fragment(held: HeldFile, rendering: Rendering) -> Digest | None:
+    algorithm, _, hexadecimal = (held.digest or "").partition("=")
+    return Digest(algorithm, hexadecimal) if algorithm == rendering.digest else None
 
 
 def _linked_file(file: File, rendering: Rendering) -> PageFile:

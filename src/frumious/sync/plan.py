@@ -34,6 +34,14 @@ class Job:
     """Render from the catalog, without asking upstream for the page."""
     replay: bool = False
     """With `again`: as it was published, without asking upstream for anything."""
+    judges: bool = False
+    """With `again`: only the filters have changed, so that a page which stays as it is need not be written."""
+    vanished: bool = False
+    """It has just left upstream's list: a page that is absent, too, is proof."""
+    may_remove: bool = False
+    """The guard has let it lose files, or its page."""
+    keeps: bool = False
+    """The guard has not: it goes on listing what it holds, and is owed another look."""
     tries: int = 0
 
 
@@ -98,7 +106,7 @@ def is_done(wanted: Wanted, row: ProjectRow | None) -> bool:
     """Say whether the catalog already has what the list shows: a run that was interrupted got this far."""
     return (
         row is not None
-        and row.published is not None
+        and (row.published is not None or row.declined is not None)
         and row.attempts == 0
         and row.serial is not None
         and wanted.serial is not None

@@ -11,16 +11,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from frumious.catalog.base import Batch, Check, Failure, Publication
+from frumious.catalog.base import Batch, Check, Decline, Failure, Publication
 from frumious.errors import PathTaken
 from frumious.model.names import NormalizedName
 from frumious.storage.base import STAGING, Item, Options
-from frumious.sync.events import ProjectFailed, ProjectPublished, ProjectUnchanged
-from frumious.sync.fetch import Ports, Prepared
+from frumious.sync.events import ProjectDeclined, ProjectFailed, ProjectPublished, ProjectUnchanged
+from frumious.sync.fetch import Prepared
 from frumious.sync.options import Limits, Rendering
 from frumious.sync.page import EVERYWHERE, stale_keys
+from frumious.sync.ports import Ports
 
-Outcome = Prepared | Check | Failure
+Outcome = Prepared | Check | Decline | Failure
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class _Open:
     prepared: list[Prepared] = field(default_factory=list)
     checked: list[Check] = field(default_factory=list)
     failed: list[Failure] = field(default_factory=list)
+    declined: list[Decline] = field(default_factory=list)
     size: int = 0
 
     def add(self, outcome: Outcome) -> None:
@@ -41,9 +43,12 @@ class _Open:
                 self.checked.append(outcome)
             case Failure():
                 self.failed.append(outcome)
+            case Decline():
+                self.declined.append(outcome)
+                self.size += len(outcome.revision.body)
 
     def __len__(self) -> int:
-        return len(self.prepared) + len(self.checked) + len(self.failed)
+        return len(self.prepared) + len(self.checked) + len(self.failed) + len(self.declined)
 
 
 class Publisher:
@@ -114,6 +119,8 @@ class Publisher:
             self._ports.observe(ProjectPublished(p.publication.name, p.publication.published, p.files))
         for check in batch.checked:
             self._ports.observe(ProjectUnchanged(check.name))
+        for decline in batch.declined:
+            self._ports.observe(ProjectDeclined(decline.name, decline.reason))
         for failure in batch.failed:
             self._ports.observe(ProjectFailed(failure.name, failure.kind, failure.message))
 
@@ -148,7 +155,9 @@ class Publisher:
         that comes second fails alone.
         """
         catalog, at = self._ports.catalog, int(self._ports.clock())
-        whole = Batch(at, [p.publication for p in batch.prepared], batch.checked, batch.failed)
+        whole = Batch(
+            at, [p.publication for p in batch.prepared], batch.checked, batch.failed, batch.declined
+        )
         try:
             await catalog.commit_batch(whole)
         except PathTaken:
@@ -168,5 +177,5 @@ class Publisher:
                 )
             else:
                 good.append(prepared)
-        await catalog.commit_batch(Batch(at, (), batch.checked, batch.failed, settles=False))
+        await catalog.commit_batch(Batch(at, (), batch.checked, batch.failed, batch.declined, settles=False))
         return good

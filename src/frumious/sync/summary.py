@@ -9,12 +9,16 @@ from typing import Any
 
 from frumious.sync.events import (
     BytesReceived,
+    BytesRemoved,
     Event,
     FileHeld,
+    ProjectDeclined,
     ProjectFailed,
     ProjectMissing,
     ProjectPublished,
+    ProjectsRemoved,
     ProjectUnchanged,
+    RemovalsHeld,
 )
 
 
@@ -26,6 +30,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     OWED = 3
     LOCKED = 4
+    GUARDED = 5
 
 
 @dataclass(slots=True)
@@ -47,6 +52,15 @@ class Summary:
     """Projects asked for by name that upstream does not have."""
     vanished: list[str] = field(default_factory=list)
     """Projects that upstream no longer has and we keep."""
+    declined: int = 0
+    """Projects looked at that the filters drop for what they offer."""
+    removed: list[str] = field(default_factory=list)
+    """Projects taken off the mirror."""
+    trashed: int = 0
+    """Files and other objects that left `web/`, since no page refers to them any more."""
+    trashed_bytes: int = 0
+    held_back: dict[str, Any] | None = None
+    """The plan of removals that waits for the operator: `plan`, `projects`, `files`, `bytes`, `names` (ten of them)."""
     owed: int = 0
     """Projects owed at the end, from this and earlier runs."""
     serial: int | None = None
@@ -60,34 +74,54 @@ class Summary:
         match event:
             case BytesReceived():
                 self.bytes += event.count
-            case ProjectPublished():
-                self.updated += 1
-                self.failed.pop(event.name, None)
-            case ProjectUnchanged():
-                self.unchanged += 1
-                self.failed.pop(event.name, None)
-            case ProjectFailed():
-                self.failed[event.name] = event.message
-            case ProjectMissing(held=True):
-                self.vanished.append(event.name)
-            case ProjectMissing():
-                self.missing.append(event.name)
             case FileHeld(downloaded=True):
                 self.files += 1
             case FileHeld():
                 self.adopted += 1
+            case ProjectMissing(held=True):
+                self.vanished.append(event.name)
+            case ProjectMissing():
+                self.missing.append(event.name)
+            case ProjectFailed():
+                self.failed[event.name] = event.message
+            case ProjectPublished() | ProjectUnchanged() | ProjectDeclined():
+                self._see_done(event)
+            case ProjectsRemoved() | BytesRemoved() | RemovalsHeld():
+                self._see_removal(event)
             case _:
                 pass
 
+    def _see_done(self, event: ProjectPublished | ProjectUnchanged | ProjectDeclined) -> None:
+        self.failed.pop(event.name, None)
+        match event:
+            case ProjectPublished():
+                self.updated += 1
+            case ProjectUnchanged():
+                self.unchanged += 1
+            case ProjectDeclined():
+                self.declined += 1
+
+    def _see_removal(self, event: ProjectsRemoved | BytesRemoved | RemovalsHeld) -> None:
+        match event:
+            case ProjectsRemoved():
+                self.removed += event.names
+            case BytesRemoved():
+                self.trashed += event.objects
+                self.trashed_bytes += event.bytes
+            case RemovalsHeld():
+                self.held_back = asdict(event)
+
     @property
     def exit_code(self) -> ExitCode:
-        """0 only when everything asked for is there."""
+        """0 only when everything asked for is there, and nothing that should go is."""
+        if self.held_back is not None:
+            return ExitCode.GUARDED
         return ExitCode.OWED if self.failed or self.owed or self.missing or self.stopped else ExitCode.WHOLE
 
     @property
     def changed(self) -> bool:
         """Whether the run changed what is published."""
-        return self.updated > 0
+        return self.updated > 0 or bool(self.removed)
 
     def as_json(self) -> dict[str, Any]:
         """Return the summary for machines (docs/operations.md)."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -126,7 +126,9 @@ class SimpleApiUpstream:
             return OfferedProject(said, answer.body, form, answer.url, kept_etag)
         # Something came from elsewhere (a header, the legacy JSON): keep a page that says it too, so that `read`
         # needs no second request.
-        return OfferedProject(detail, encode_detail(detail), "json", answer.url, kept_etag)
+        return OfferedProject(
+            detail, simple_json.encode_project_detail(detail), "json", answer.url, kept_etag
+        )
 
     def read(self, name: NormalizedName, body: bytes, form: str, url: str) -> ProjectDetail:
         if form == "json":
@@ -268,48 +270,6 @@ class _LegacyFacts:
     def learn(self, *, answered: bool) -> None:
         self.has_answered = self.has_answered or answered
         self._failures += not answered
-
-
-def encode_detail(detail: ProjectDetail) -> bytes:
-    """Return a JSON page that reads as exactly this detail, but for `problems`; deterministic.
-
-    Unlike a page that we publish it keeps upstream's URLs and leaves open what upstream left open.
-    """
-    page: dict[str, Any] = {
-        "meta": {"api-version": detail.api_version},
-        "name": detail.name,
-        "files": [_encode_file(file) for file in detail.files],
-    }
-    if detail.serial is not None:
-        page["meta"]["_last-serial"] = detail.serial
-    if detail.versions is not None:
-        page["versions"] = detail.versions
-    if detail.status is not None:
-        page["project-status"] = {"status": detail.status.value}
-        if detail.status_reason is not None:
-            page["project-status"]["reason"] = detail.status_reason
-    return msgspec.json.encode(page, order="sorted")
-
-
-def _encode_file(file: File) -> dict[str, Any]:
-    entry = {
-        "filename": file.filename,
-        "url": file.url,
-        "hashes": _hashes(file.digest),
-        "size": file.size,
-        "requires-python": file.requires_python,
-        "upload-time": file.upload_time,
-        "yanked": None if file.yanked is None else file.yanked or True,
-        "core-metadata": _hashes(file.core_metadata)
-        if isinstance(file.core_metadata, Digest)
-        else file.core_metadata,
-        "provenance": file.provenance,
-    }
-    return {key: value for key, value in entry.items() if value is not None}
-
-
-def _hashes(digest: Digest | None) -> dict[str, str]:
-    return {} if digest is None else {digest.algorithm: digest.hex}
 
 
 async def _read(body: bytes, reader: Callable[[], Read]) -> Read:

@@ -1,0 +1,202 @@
+"""What leaves the mirror: who decides, and the order in which it goes (design.md §5.5, §6.4).
+
+List, page, bytes to trash, grace, deletion. Each step is recorded when it is done, so that a run that dies is
+finished by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from frumious.catalog.base import Leave, Released, Trashed
+from frumious.errors import UsageError
+from frumious.model.names import NormalizedName
+from frumious.sync.options import Removal, Rendering
+from frumious.sync.page import EVERYWHERE, stale_keys
+from frumious.sync.ports import Ports
+
+TRASH = ".frumious/trash/"
+DROPPED_STAY = 3600
+"""Seconds for which the bytes of what a filter drops stay in place, for clients that hold the page."""
+BATCH = 1000
+NOTHING = Rendering(html=False, json=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Removals:
+    """What a run would remove: projects, and files of projects that stay, by name."""
+
+    projects: Mapping[NormalizedName, str] = field(default_factory=dict)
+    """With the reason: deleted or dropped."""
+    files: Mapping[NormalizedName, int] = field(default_factory=dict)
+    """How many files each of them loses."""
+
+    def dumps(self) -> str:
+        """Return this as text that `loads` reads; equal removals give equal text."""
+        return json.dumps({"projects": self.projects, "files": self.files}, sort_keys=True)
+
+    @classmethod
+    def loads(cls, text: str) -> Removals:
+        """Read what `dumps` wrote."""
+        said = json.loads(text)
+        return cls(said["projects"], said["files"])
+
+    @property
+    def id(self) -> str:
+        """A short name, the same for the same removals."""
+        return hashlib.sha256(self.dumps().encode()).hexdigest()[:8]
+
+    def without(self, confirmed: Removals) -> Removals:
+        """Return what somebody who confirmed those has not confirmed."""
+        return Removals(
+            {name: why for name, why in self.projects.items() if name not in confirmed.projects},
+            {
+                name: count
+                for name, count in self.files.items()
+                if name not in confirmed.projects and count > confirmed.files.get(name, 0)
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What there is, for comparison."""
+
+    projects: int
+    files: int
+
+
+def is_too_much(projects: int, files: int, holdings: Holdings, removal: Removal) -> bool:
+    """Say whether so much is more than a run may remove on its own: more than the number *and* more than the share."""
+    return _exceeds(projects, holdings.projects, removal.max_projects, removal.max_percent) or _exceeds(
+        files, holdings.files, removal.max_files, removal.max_percent
+    )
+
+
+def _exceeds(count: int, whole: int, most: int, percent: float) -> bool:
+    return count > most and count * 100 > whole * percent
+
+
+async def confirmed_plan(ports: Ports, removal: Removal) -> Removals:
+    """Return the plan that the operator has confirmed, an empty one if none; raises UsageError for an unknown one."""
+    if removal.confirmed is None:
+        return Removals()
+    body = await ports.catalog.plan(removal.confirmed)
+    if body is None:
+        error = UsageError(f"no plan of removals {removal.confirmed!r} is waiting to be confirmed")
+        error.hint = "a run that holds removals back prints the name of its plan; only the latest is kept"
+        raise error
+    return Removals.loads(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the guard says: which of the removals may happen now."""
+
+    allowed: Removals
+    held: Removals
+    """Empty: all of them."""
+    files: int = 0
+    """Files held back, those of whole projects included."""
+    bytes: int = 0
+    """Of the whole projects held back."""
+
+
+async def guard(ports: Ports, removal: Removal, wanted: Removals) -> Decision:
+    """Decide whether removals happen now or wait for the operator; what waits is kept as a plan."""
+    fresh = wanted.without(await confirmed_plan(ports, removal))
+    files, size = await ports.catalog.file_counts(list(fresh.projects))
+    files += sum(fresh.files.values())
+    if len(fresh.projects) <= removal.max_projects and files <= removal.max_files:
+        return Decision(wanted, Removals())
+    counts = await ports.catalog.counts()
+    holdings = Holdings(counts["projects"], counts["files"])
+    if not is_too_much(len(fresh.projects), files, holdings, removal):
+        return Decision(wanted, Removals())
+    await ports.catalog.put_plan(fresh.id, fresh.dumps(), int(ports.clock()))
+    allowed = Removals(
+        {name: why for name, why in wanted.projects.items() if name not in fresh.projects},
+        {name: count for name, count in wanted.files.items() if name not in fresh.files},
+    )
+    return Decision(allowed, fresh, files, size)
+
+
+async def leave(ports: Ports, projects: Mapping[NormalizedName, str]) -> None:
+    """Take projects off the list; their pages go when the list that does not name them is out."""
+    names = list(projects)
+    for start in range(0, len(names), BATCH):
+        part = [Leave(name, projects[name]) for name in names[start : start + BATCH]]
+        await ports.catalog.leave(part, int(ports.clock()))
+
+
+async def remove_pages(ports: Ports) -> int:
+    """Delete the pages of projects that are off the published list; return how many projects these were."""
+    names = await ports.catalog.leaving()
+    for start in range(0, len(names), BATCH):
+        part = names[start : start + BATCH]
+        await ports.storage.delete([key for name in part for key in stale_keys(name, EVERYWHERE, NOTHING)])
+        await ports.storage.barrier()
+        await ports.catalog.gone(part)
+    return len(names)
+
+
+async def collect(ports: Ports, removal: Removal) -> tuple[int, int]:
+    """Move what no page refers to out of `web/`, and delete what has been in the trash long enough.
+
+    Return how many objects left `web/`, and their bytes.
+    """
+    count = size = 0
+    now = int(ports.clock())
+    while released := await ports.catalog.released(now, DROPPED_STAY, BATCH):
+        if removal.trash_seconds:
+            await _to_trash(ports, released, now)
+        else:
+            await ports.storage.delete([one.key for one in released])
+            await ports.storage.barrier()
+            await ports.catalog.forget_objects([one.key for one in released])
+        count += len(released)
+        size += sum(one.size for one in released)
+    await empty(ports, now - removal.trash_seconds)
+    return count, size
+
+
+async def empty(ports: Ports, before: int) -> tuple[int, int]:
+    """Delete what has been in the trash since `before` or longer; return how many objects, and their bytes."""
+    count = size = 0
+    while old := await ports.catalog.trash(before, BATCH):
+        await ports.storage.delete([one.place for one in old])
+        await ports.storage.barrier()
+        await ports.catalog.emptied([one.place for one in old])
+        count += len(old)
+        size += sum(one.size for one in old)
+    return count, size
+
+
+def trash_place(key: str, sha256: str) -> str:
+    """Return where an object lies in the trash: the same for the same bytes of the same key."""
+    origin = hashlib.sha256(key.encode()).hexdigest()[:16]
+    return f"{TRASH}{sha256[:2]}/{sha256[:32]}{origin}/{key.rpartition('/')[2]}"
+
+
+async def _to_trash(ports: Ports, released: Sequence[Released], now: int) -> None:
+    places = [trash_place(one.key, one.sha256) for one in released]
+    there = await ports.storage.stat([one.key for one in released])
+    moves = [
+        (one.key, place) for one, place, stat in zip(released, places, there, strict=True) if stat is not None
+    ]
+    await ports.storage.move(moves)
+    await ports.storage.barrier()
+    # An earlier run may have moved it and died before it could say so.
+    found = await ports.storage.stat(places)
+    await ports.catalog.trashed(
+        [
+            Trashed(place, one.key, one.sha256, one.size, one.project, one.reason, now)
+            for one, place, stat in zip(released, places, found, strict=True)
+            if stat is not None
+        ]
+    )
+    lost = [one.key for one, stat in zip(released, found, strict=True) if stat is None]
+    await ports.catalog.forget_objects(lost)
