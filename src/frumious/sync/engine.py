@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from frumious.catalog.base import Applied, Batch, Check, Failure, Finish, Owed, RunRecord, State
 from frumious.errors import (
     AbsentProject,
-    BadPage,
     CatalogError,
     FrumiousError,
     InternalError,
@@ -28,19 +27,18 @@ from frumious.model.project import ListedProject
 from frumious.sync.events import (
     BytesRemoved,
     Event,
-    ListRead,
     Notice,
     Planned,
     ProjectMissing,
     ProjectsRemoved,
-    ProjectUnchanged,
     RemovalsHeld,
 )
 from frumious.sync.fetch import SOON, Fetcher, Losing, Outcome, SpaceBudget
 from frumious.sync.files import read_text, todo_text, write_root, write_texts
 from frumious.sync.groups import at_once, first
 from frumious.sync.options import Limits, Rendering, SyncOptions
-from frumious.sync.plan import Changes, Job, Wanted, compare_lists, is_done, next_retry, without
+from frumious.sync.plan import Job, next_retry, without
+from frumious.sync.planner import Lost, Plan, Planner
 from frumious.sync.ports import Ports
 from frumious.sync.publish import Publisher
 from frumious.sync.remove import Removals, collect, confirmed_plan, guard, leave, remove_pages
@@ -48,10 +46,6 @@ from frumious.sync.summary import Summary
 
 T = TypeVar("T")
 
-CHUNK = 500
-"""Jobs whose rows are read together."""
-DUE_SLICE = 20_000
-"""Re-checks in one run at most: all of PyPI in two weeks takes 10,700 every four hours."""
 STALE_DELAYS = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each further look at pages that were older than the list."""
 GENERATION = "5"
@@ -60,18 +54,6 @@ PARTIALS_KEPT = 14 * 86400
 
 class Stopped(Exception):
     """The run cannot go on; what was prepared is still published."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run will look at, and what its end may record."""
-
-    jobs: AsyncIterator[Job]
-    count: int
-    serial: int | None = None
-    """Upstream's global serial, read before the first page."""
-    changes: Changes | None = None
-    list_etag: str | None = None
 
 
 async def mirror(ports: Ports, options: SyncOptions, limits: Limits = Limits()) -> Summary:
@@ -86,17 +68,6 @@ async def sync(
     return await _Run(ports, options, limits, "sync").sync(names)
 
 
-class Lost(NamedTuple):
-    """A project that would lose files, or its page, if the guard lets it; kept small, since there may be many."""
-
-    name: NormalizedName
-    display: str
-    wanted: int | None
-    again: bool
-    files: int
-    whole: bool
-
-
 class _Run:
     def __init__(self, ports: Ports, options: SyncOptions, limits: Limits, command: str) -> None:
         self._options, self._limits = options, limits
@@ -108,6 +79,7 @@ class _Run:
             outside(event)
 
         self._ports = replace(ports, observe=observe)
+        self._planner = Planner(self._ports, options)
         self._unreached = 0
         """Projects in a row that upstream did not answer for."""
         self._absent: list[str] = []
@@ -124,11 +96,12 @@ class _Run:
         if self._options.force_check:
             await self._ports.catalog.distrust()
             state = await self._ports.catalog.state()
-        await self._go_through_all(state)
+        await self._look_anew(state)
         if self.summary.stopped is not None:
             await self._finish(state, None, rendered_anew=False)
             return self.summary
-        plan = await self._plan(state)
+        plan = await self._planner.plan(state)
+        await self._put_off(plan)
         await self._work(plan.jobs, plan.count, state, whole_known=plan.changes is None)
         await self._remove(state)
         await self._finish(state, plan, rendered_anew=True)
@@ -143,9 +116,9 @@ class _Run:
             )
         names = list(dict(names).items())  # each once, however often it was typed
         await self._ports.catalog.begin(self._options.rendering.dumps())
-        await self._work(self._named(names), len(names), state, whole_known=True)
+        await self._work(self._planner.named(names), len(names), state, whole_known=True)
         await self._remove(state)
-        await self._finish(state, None, rendered_anew=not self._earlier(state))
+        await self._finish(state, None, rendered_anew=not self._planner.earlier(state))
         return self.summary
 
     # ---------------------------------------------------------------- start
@@ -171,7 +144,7 @@ class _Run:
             options = (
                 replace(self._options, rendering=Rendering.loads(before[-1])) if before else self._options
             )
-            jobs = self._again(unsettled, replay=True)
+            jobs = self._planner.again(unsettled, replay=True)
             await self._work(jobs, len(unsettled), state, options=options, strict=True)
             await catalog.settle(head=state.head, status=state.status, todo=state.todo)
         if state.status is None and state.todo is None:
@@ -187,169 +160,34 @@ class _Run:
             state = replace(state, status=status, todo=todo)
         return state
 
-    def _earlier(self, state: State) -> list[Rendering]:
-        """Return other settings than those of now under which pages that are out may have been rendered."""
-        known = [*state.begun, *([state.rendering] if state.rendering else [])]
-        return [before for before in map(Rendering.loads, known) if before != self._options.rendering]
-
-    async def _go_through_all(self, state: State) -> None:
-        """Look at every project again, from the catalog, if settings have changed that decide how pages look or what
-        is on them; drop those that the filters on names no longer select.
+    async def _look_anew(self, state: State) -> None:
+        """Look at every project again, from the catalog, if settings have changed that concern what is out.
 
         What cannot be rendered (a file cannot be had) is owed, and read again whatever upstream says of it.
         """
-        selection = self._options.selection
-        before = self._earlier(state)
-        if state.rendering is None or before:
+        if state.rendering is None or self._planner.earlier(state):
             await self._ports.catalog.begin(self._options.rendering.dumps())
-        renamed = state.selection is not None and state.selection != selection.fingerprint
-        rejudged = state.choice is not None and state.choice != selection.choice_fingerprint
-        if not before and not renamed and not rejudged:
-            return
-        names: list[NormalizedName] = []
-        async for part in self._all_names():
-            kept = await self._kept_names(part) if renamed else part
-            names += kept if before or rejudged else ()
-        if not names:
-            return
-        changed = "settings for pages" if before else "filters"
-        self._tell(f"{changed} have changed; projects looked at again: {len(names)}", "info")
-        jobs = self._again(names, judges=not before)
-        await self._work(jobs, len(names), state, before=before)
+        anew = await self._planner.anew(state)
+        self._leaving |= dict.fromkeys(anew.dropped, "dropped")
+        if anew.names:
+            changed = "filters" if anew.judges else "settings for pages"
+            self._tell(f"{changed} have changed; projects looked at again: {len(anew.names)}", "info")
+            jobs = self._planner.again(anew.names, judges=anew.judges)
+            await self._work(jobs, len(anew.names), state, before=anew.before)
 
-    async def _kept_names(self, names: Sequence[NormalizedName]) -> list[NormalizedName]:
-        """Return those of our projects that the filters on names select; the others are to leave."""
-        selection = self._options.selection
-        rows = await self._ports.catalog.known(names)
-        kept = []
-        for name in names:
-            row = rows[name]
-            if selection.judge(name, row.display).keep:
-                kept.append(name)
-            elif row.published is not None:
-                self._leaving[name] = "dropped"
-        return kept
+    async def _put_off(self, plan: Plan) -> None:
+        """Record that nobody asks for some projects any more."""
+        if plan.strike:
+            await self._ports.catalog.forget_failures(plan.strike)
+        if plan.put_off:
+            batch = Batch(int(self._ports.clock()), (), plan.put_off, settles=False)
+            await self._ports.catalog.commit_batch(batch)
 
     async def _is_taking_over(self, state: State) -> bool:
         """Say whether this is somebody else's tree, or ours without its catalog: no run of ours has ended here."""
         if state.rendering is not None:
             return False
         return any(await self._ports.storage.stat([layout.root_page_key(kind) for kind in PageKind]))
-
-    async def _all_names(self) -> AsyncIterator[list[NormalizedName]]:
-        after = ""
-        while names := await self._ports.catalog.names(after, CHUNK, declined=True):
-            yield names
-            after = names[-1]
-
-    # ----------------------------------------------------------------- plan
-
-    async def _plan(self, state: State) -> Plan:
-        selection = self._options.selection
-        only = selection.only
-        if only is not None and len(only) <= self._options.small_selection:
-            serial = await self._ports.upstream.serial()
-            await self._strike([(o.name, o.display) for o in await self._ports.catalog.owed()])
-            names = [(name, name) for name in sorted(only)]
-            return Plan(self._named(names), len(names), serial)
-        fresh = state.selection == selection.fingerprint
-        before = await self._ports.catalog.applied() if fresh else None
-        offered = await self._ports.upstream.project_list(state.list_etag if before is not None else None)
-        if offered is None:
-            self._ports.observe(ListRead(len(before.names) if before else 0, None, changed=False))
-            due = await self._due(set())
-            serial = int(state.status) if state.status and state.status.isdigit() else None
-            return Plan(_each(due), len(due), serial)
-        self._ports.observe(ListRead(len(offered.projects), offered.serial, changed=True))
-        if not offered.projects and before is not None and before.names:
-            raise BadPage("upstream's project list", "it is empty and ours is not: nothing is changed")
-        changes = compare_lists(before, offered.projects, selection.keeps)
-        # What left the list may be quarantined: its page says so.
-        gone = changes.vanished[:DUE_SLICE]
-        due = await self._due({*(w.name for w in changes.wanted), *gone})
-        for name in changes.vanished[DUE_SLICE:]:
-            self._ports.observe(ProjectMissing(name, held=True))
-        return Plan(
-            self._listed(changes.wanted, due, gone),
-            len(changes.wanted) + len(due) + len(gone),
-            offered.serial,
-            changes,
-            offered.etag,
-        )
-
-    async def _due(self, already: set[NormalizedName]) -> list[Job]:
-        """Return what is due for another look, beside what the list changed; strike what nobody selects any more."""
-        rows = await self._ports.catalog.due(int(self._ports.clock()), DUE_SLICE)
-        selected = [row for row in rows if self._selects(row.name, row.display)]
-        await self._strike([(row.name, row.display) for row in rows if row.attempts])
-        # Nobody asks for the others: put off, so that they do not stand before those that somebody does ask for.
-        later = int(self._ports.clock()) + self._options.recheck_seconds
-        others = [row for row in rows if not row.attempts and not self._selects(row.name, row.display)]
-        if others:
-            checks = [Check(row.name, row.serial, row.etag, later) for row in others]
-            await self._ports.catalog.commit_batch(Batch(int(self._ports.clock()), (), checks, settles=False))
-        return [Job(row.name, row.display, row.wanted, row) for row in selected if row.name not in already]
-
-    async def _strike(self, owed: Sequence[tuple[NormalizedName, str]]) -> None:
-        """Strike off the ledger what nobody selects any more."""
-        dropped = [name for name, display in owed if not self._selects(name, display)]
-        if dropped:
-            await self._ports.catalog.forget_failures(dropped)
-
-    def _selects(self, name: NormalizedName, display: str) -> bool:
-        return self._options.selection.judge(name, display).keep
-
-    async def _named(self, names: Sequence[tuple[NormalizedName, str]]) -> AsyncIterator[Job]:
-        for part in _chunks(names):
-            rows = await self._ports.catalog.known([name for name, _ in part])
-            for name, display in part:
-                row = rows.get(name)
-                yield Job(name, row.display if row else display, row=row, asked=True)
-
-    async def _listed(
-        self, wanted: Sequence[Wanted], due: Sequence[Job], gone: Sequence[NormalizedName]
-    ) -> AsyncIterator[Job]:
-        for part in _chunks(wanted):
-            rows = await self._ports.catalog.known([w.name for w in part])
-            for w in part:
-                row = rows.get(w.name)
-                if is_done(w, row):
-                    self._ports.observe(ProjectUnchanged(w.name))
-                else:
-                    yield Job(w.name, w.display, w.serial, row)
-        for job in due:
-            yield job
-        for names in _chunks(gone):
-            rows = await self._ports.catalog.known(names)
-            for name in names:
-                if (row := rows.get(name)) is not None:
-                    yield Job(name, row.display, row=row, vanished=True)
-
-    async def _again(
-        self, names: Sequence[NormalizedName], *, replay: bool = False, judges: bool = False
-    ) -> AsyncIterator[Job]:
-        for part in _chunks(names):
-            rows = await self._ports.catalog.known(part)
-            for name in part:
-                row = rows.get(name)
-                if row is not None and (row.published is not None or row.declined is not None):
-                    yield Job(name, row.display, row=row, again=True, replay=replay, judges=judges)
-
-    async def _decided(self, lost: Sequence[Lost], allowed: Removals) -> AsyncIterator[Job]:
-        for part in _chunks(lost):
-            rows = await self._ports.catalog.known([one.name for one in part])
-            for one in part:
-                if (row := rows.get(one.name)) is not None:
-                    may = one.name in allowed.projects or one.name in allowed.files
-                    yield Job(
-                        one.name,
-                        one.display,
-                        one.wanted,
-                        row,
-                        again=one.again,
-                        may_remove=may,
-                        keeps=not may,
-                    )
 
     # ----------------------------------------------------------------- work
 
@@ -525,7 +363,7 @@ class _Run:
                 )
             )
         losing, self._losing = self._losing, []
-        await self._work(self._decided(losing, decision.allowed), len(losing), state)
+        await self._work(self._planner.decided(losing, decision.allowed), len(losing), state)
         leaving = {name: why for name, why in self._leaving.items() if name in decision.allowed.projects}
         await leave(self._ports, leaving)
         # What waits is looked at again by the next run, and the guard asked again.
@@ -600,7 +438,8 @@ class _Run:
         if plan is None or plan.changes is None:
             return None, None
         applied = without(plan.changes.applied, self._absent)
-        return applied, plan.list_etag if len(applied.names) == len(plan.changes.applied.names) else None
+        etag = plan.offered.etag if plan.offered is not None else None
+        return applied, etag if len(applied.names) == len(plan.changes.applied.names) else None
 
     async def _publish_root(self, head: int, owed: Sequence[Owed], *, whole: bool) -> bool:
         state = await self._ports.catalog.state()
@@ -642,8 +481,3 @@ class _Run:
 async def _each(jobs: Iterable[Job]) -> AsyncIterator[Job]:
     for job in jobs:
         yield job
-
-
-def _chunks(items: Sequence[T]) -> Iterable[Sequence[T]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]
