@@ -35,9 +35,9 @@ from frumious.sync.events import (
 )
 from frumious.sync.fetch import SOON, Fetcher, Losing, Outcome, SpaceBudget
 from frumious.sync.files import read_text, todo_text, write_root, write_texts
-from frumious.sync.groups import at_once, first
+from frumious.sync.groups import first, for_each
 from frumious.sync.options import Limits, Rendering, SyncOptions
-from frumious.sync.plan import Job, next_retry, without
+from frumious.sync.plan import Job, is_gone, next_retry, without
 from frumious.sync.planner import Lost, Plan, Planner
 from frumious.sync.ports import Ports
 from frumious.sync.publish import Publisher
@@ -249,17 +249,10 @@ class _Run:
         *,
         strict: bool,
     ) -> None:
-        turn = asyncio.Lock()  # an async generator serves one at a time
+        async def work(job: Job) -> None:
+            await self._look_at(job, fetcher, publisher, stale, strict=strict)
 
-        async def work() -> None:
-            while True:
-                async with turn:
-                    job = await anext(jobs, None)
-                if job is None:
-                    return
-                await self._look_at(job, fetcher, publisher, stale, strict=strict)
-
-        await at_once(work, workers)
+        await for_each(jobs, work, workers)
 
     async def _look_at(
         self, job: Job, fetcher: Fetcher, publisher: Publisher, stale: list[Job] | None, *, strict: bool
@@ -298,10 +291,8 @@ class _Run:
     async def _absent_project(self, job: Job, publisher: Publisher) -> None:
         row = job.row
         held = row is not None and row.published is not None
-        # One 404 is no proof (design.md §5.5): the list and the page agree, or two runs do.
-        certain = held and (job.vanished or (row is not None and row.absent_at is not None))
         self._absent.append(job.display)
-        if certain and self._options.removal.follow:
+        if is_gone(job) and self._options.removal.follow:
             self._leaving[job.name] = "deleted"
             return
         if job.asked or held:

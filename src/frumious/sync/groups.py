@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def first(error: BaseException) -> BaseException:
@@ -26,3 +29,19 @@ async def at_once(work: Callable[[], Awaitable[None]], count: int) -> None:
 
 async def _coroutine(work: Callable[[], Awaitable[None]]) -> None:
     await work()
+
+
+async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[None]], workers: int) -> None:
+    """Do `work` for each item, so many at once; if one of them raises, end the others and raise that."""
+    turn = asyncio.Lock()  # an async generator serves one at a time
+    end = object()
+
+    async def worker() -> None:
+        while True:
+            async with turn:
+                item = await anext(items, end)
+            if item is end:
+                return
+            await work(item)  # type: ignore[arg-type]  # what is not `end` is an item
+
+    await at_once(worker, workers)

@@ -139,3 +139,12 @@ def is_stuck(row: ProjectRow | None, got: int, now: float) -> bool:
         and row.stuck_since is not None
         and now - row.stuck_since >= STUCK_ACCEPTED_AFTER
     )
+
+
+def is_gone(job: Job) -> bool:
+    """Say whether a page of ours that upstream answers with 404 is gone for good (design.md §5.5).
+
+    One 404 is no proof: the list and the page agree, or two runs do.
+    """
+    row = job.row
+    return row is not None and row.published is not None and (job.vanished or row.absent_at is not None)
