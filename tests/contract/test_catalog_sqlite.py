@@ -79,3 +79,31 @@ def test_every_migration_brings_an_old_catalog_forward(tmp_path):
     assert db.execute("PRAGMA user_version").fetchone() == (VERSION,)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     db.close()
+
+
+def test_a_catalog_opened_for_reading_is_read_and_not_written(tmp_path):
+    async def work():
+        first = await open_catalog(tmp_path / "c")
+        await first.commit_batch(Batch(at=1, published=[publication("six")]))
+        catalog = await open_catalog(tmp_path / "c", read_only=True)
+        assert (await catalog.counts())["projects"] == 1
+        with pytest.raises(ValueError, match="for reading"):
+            await catalog.distrust()
+        await catalog.aclose()
+        await first.aclose()
+
+    asyncio.run(work())
+
+
+def test_an_earlier_catalog_is_not_brought_forward_by_somebody_who_only_reads(tmp_path):
+    async def work():
+        (await open_catalog(tmp_path / "c", read_only=True)).aclose()
+
+    path = tmp_path / "c"
+    asyncio.run(_open_and_close(path))
+    db = apsw.Connection(str(path))
+    db.execute(f"PRAGMA user_version = {VERSION - 1}")
+    db.close()
+    with pytest.raises(CatalogError, match="earlier Frumious") as caught:
+        asyncio.run(work())
+    assert "mirror" in caught.value.hint

@@ -59,12 +59,12 @@ _VARIABLES = 500
 BUSY_SECONDS = 10.0
 
 
-async def open_catalog(path: Path | None) -> SqliteCatalog:
-    """Open the catalog, making or migrating it as needed; None means one in memory, for tests.
+async def open_catalog(path: Path | None, *, read_only: bool = False) -> SqliteCatalog:
+    """Open the catalog, making or migrating it as needed; None means one in memory.
 
-    Raises CatalogTooNew (the file is left untouched), CatalogBroken, CatalogError.
+    With `read_only` the file, which must be there, is left as it is; one of an earlier version is refused. Raises CatalogTooNew (the file is left untouched), CatalogBroken, CatalogError.
     """
-    catalog = SqliteCatalog(path)
+    catalog = SqliteCatalog(path, read_only=read_only and path is not None)
     try:
         await catalog.connect()
     except BaseException:
@@ -76,8 +76,8 @@ async def open_catalog(path: Path | None) -> SqliteCatalog:
 class SqliteCatalog:
     """`frumious.catalog.base.Catalog` over one SQLite file."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
+        self._path, self._read_only = path, read_only
         self._write_thread = ThreadPoolExecutor(1, "catalog-writer")
         # A database in memory has one connection, hence one thread for both.
         self._read_thread = ThreadPoolExecutor(1, "catalog-reader") if path else self._write_thread
@@ -88,6 +88,13 @@ class SqliteCatalog:
 
     async def connect(self) -> None:
         """Open both connections; see `open_catalog`."""
+        if self._read_only:
+            self._reader = await self._in(self._read_thread, lambda: _connect_reader(self._path))
+            (version,) = await self._in(
+                self._read_thread, lambda: _one(_open(self._reader), "PRAGMA user_version")
+            )
+            _check_version(int(version), self._path, migrates=False)
+            return
         self._writer = await self._in(self._write_thread, lambda: _connect(self._path))
         self._reader = (
             await self._in(self._read_thread, lambda: _connect_reader(self._path))
@@ -116,6 +123,8 @@ class SqliteCatalog:
         return await self._in(self._read_thread, lambda: work(connection))
 
     async def _write(self, work: Callable[[apsw.Connection], None]) -> None:
+        if self._read_only:
+            raise ValueError("the catalog was opened for reading")
         connection = _open(self._writer)
 
         def transaction() -> None:
@@ -702,11 +711,7 @@ def _connect(path: Path | None) -> apsw.Connection:
     try:
         # Before anything that writes: a newer catalog must be left untouched, byte for byte.
         (version,) = _one(db, "PRAGMA user_version")
-        if version > VERSION:
-            raise CatalogTooNew(
-                f"{path} was written by a newer Frumious (schema {version}, this program knows {VERSION})",
-                hint="upgrade Frumious on this machine, or point `catalog` at another file",
-            )
+        _check_version(version, path, migrates=True)
         db.set_busy_timeout(int(BUSY_SECONDS * 1000))
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(
@@ -722,6 +727,19 @@ def _connect(path: Path | None) -> apsw.Connection:
         db.close()
         raise
     return db
+
+
+def _check_version(version: int, path: Path | None, *, migrates: bool) -> None:
+    if version > VERSION:
+        raise CatalogTooNew(
+            f"{path} was written by a newer Frumious (schema {version}, this program knows {VERSION})",
+            hint="upgrade Frumious on this machine, or point `catalog` at another file",
+        )
+    if version < VERSION and not migrates:
+        raise CatalogError(
+            f"{path} was written by an earlier Frumious (schema {version}, this program wants {VERSION})",
+            hint="the next `mirror` brings it up to date",
+        )
 
 
 def _connect_reader(path: Path | None) -> apsw.Connection:

@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING, Any
 from frumious.cli.progress import Pace, Tally, live_lines, progress_line
 from frumious.errors import FrumiousError
 from frumious.sync.events import (
+    BytesRemoved,
     Event,
     FileHeld,
     ListRead,
     Notice,
     Observer,
     Planned,
+    ProjectDeclined,
     ProjectFailed,
     ProjectMissing,
     ProjectPublished,
+    ProjectsRemoved,
     ProjectUnchanged,
+    RemovalsHeld,
 )
+from frumious.sync.text import human_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -120,11 +125,51 @@ def _held(event: FileHeld) -> Line:
     return logging.DEBUG, "%s: %s (%s)", event.name, event.filename, how
 
 
+def _declined(event: ProjectDeclined) -> Line:
+    return logging.DEBUG, "%s: not mirrored (%s)", event.name, event.reason
+
+
+def _removed(event: ProjectsRemoved) -> Line:
+    shown = ", ".join(event.names[:10])
+    more = f" and {len(event.names) - 10:,} more" if len(event.names) > 10 else ""
+    return logging.INFO, "removed from the mirror: %s%s", shown, more
+
+
+def _bytes_removed(event: BytesRemoved) -> Line:
+    return (
+        logging.DEBUG,
+        "%d objects (%s) that no page refers to have left web/",
+        event.objects,
+        human_bytes(event.bytes),
+    )
+
+
+def _removals_held(event: RemovalsHeld) -> Line:
+    text = (
+        "nothing is removed: %d projects (%s) and %d files in all would go, more than a run removes on its own:"
+        " %s%s; look at it, then confirm with `mirror --confirm %s`, or keep everything with `removal = keep`"
+    )
+    return (
+        logging.ERROR,
+        text,
+        event.projects,
+        human_bytes(event.bytes),
+        event.files,
+        ", ".join(event.names),
+        " ..." if event.projects > len(event.names) else "",
+        event.plan,
+    )
+
+
 _LINES: Mapping[type, Callable[[Any], Line]] = {
     ListRead: _list_read,
     Planned: _planned,
     ProjectFailed: _failed,
     ProjectMissing: _missing,
+    ProjectDeclined: _declined,
+    ProjectsRemoved: _removed,
+    BytesRemoved: _bytes_removed,
+    RemovalsHeld: _removals_held,
     Notice: _notice,
     ProjectPublished: _published,
     ProjectUnchanged: _unchanged,

@@ -10,6 +10,7 @@ from frumious.sync.events import (
     FileHeld,
     FilesPlanned,
     Planned,
+    ProjectDeclined,
     ProjectFailed,
     ProjectMissing,
     ProjectPublished,
@@ -40,7 +41,7 @@ class Tally:
             case ProjectFailed():
                 self.done += 1
                 self.failed += 1
-            case ProjectPublished() | ProjectUnchanged() | ProjectMissing():
+            case ProjectPublished() | ProjectUnchanged() | ProjectMissing() | ProjectDeclined():
                 self.done += 1
             case _:
                 pass

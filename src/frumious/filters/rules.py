@@ -7,7 +7,7 @@ There are four kinds, by what they need to know and what they judge: a `ProjectR
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -230,12 +230,7 @@ class Selection:
     ) -> dict[str, Verdict]:
         if not self.releases:
             return {}
-        # A release of which no file is left is none (bandersnatch, section 4.3); what rules choose among has files.
-        left = dict.fromkeys(
-            release
-            for file in offer.files
-            if file.filename not in dropped_files and (release := offer.release_of(file)) is not None
-        )
+        left = releases_left(offer, dropped_files)
         alone = [rule for rule in self.releases if rule.decides_alone(offer.name)]
         dropped: dict[str, Verdict] = {}
         for rule in alone or sorted(self.releases, key=lambda rule: rule.is_last):
@@ -246,6 +241,17 @@ class Selection:
                 if not verdict.keep:
                     dropped.setdefault(release, verdict)
         return dropped
+
+
+def releases_left(offer: Offer, dropped_files: Collection[str]) -> list[str]:
+    """Return the releases that rules choose among: those that have a file which no rule on files drops."""
+    return list(
+        dict.fromkeys(
+            release
+            for file in offer.files
+            if file.filename not in dropped_files and (release := offer.release_of(file)) is not None
+        )
+    )
 
 
 def _note(times: list[float], verdict: Verdict) -> None:

@@ -213,7 +213,14 @@ class _Run:
         waiting = count if whole_known and count <= options.small_selection else 0
         budget = SpaceBudget(await self._ports.storage.free_bytes(), options.min_free, known_first=waiting)
         fetcher = Fetcher(self._ports, options, state.head, budget)
-        publisher = Publisher(self._ports, options.rendering, before, self._limits, fetcher.settled)
+        publisher = Publisher(
+            self._ports,
+            options.rendering,
+            before,
+            self._limits,
+            fetcher.settled,
+            keep_versions=options.keep_versions,
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(publisher.run())

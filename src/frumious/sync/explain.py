@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from frumious.errors import AbsentProject, UsageError
 from frumious.filters.offer import Offer, parsed
-from frumious.filters.rules import KEEP, Choice, Selection, Verdict
+from frumious.filters.rules import KEEP, Choice, Selection, Verdict, releases_left
 from frumious.model.names import NormalizedName
 from frumious.model.project import File, ProjectDetail
 from frumious.sync.assess import parse_document
@@ -164,10 +164,18 @@ def _by_offer(
     for file_rule in selection.files:
         for file in files:
             yield Said(file_rule.name, f"file {file.filename}", file_rule.judge_file(offer, file))
-    releases = list(dict.fromkeys(r for f in offer.files if (r := offer.release_of(f)) is not None))
-    asked = {offer.release_of(file) for file in files}
-    for release_rule in selection.releases:
-        verdicts = release_rule.judge_releases(offer, releases)
-        for release in releases:
-            if release in asked:
+    dropped_files = {
+        file.filename
+        for file in offer.files
+        if not all(rule.judge_file(offer, file).keep for rule in selection.files)
+    }
+    left = releases_left(offer, dropped_files)
+    asked = [release for release in left if release in {offer.release_of(file) for file in files}]
+    dropped: set[str] = set()
+    for release_rule in sorted(selection.releases, key=lambda rule: rule.is_last):
+        seen = [release for release in left if not (release_rule.is_last and release in dropped)]
+        verdicts = release_rule.judge_releases(offer, seen)
+        dropped |= {release for release, verdict in verdicts.items() if not verdict.keep}
+        for release in asked:
+            if release in seen:
                 yield Said(release_rule.name, f"release {release}", verdicts.get(release, KEEP))

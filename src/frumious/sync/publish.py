@@ -8,7 +8,7 @@ renames durable and its transaction settles them (docs/decisions/0002).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from frumious.catalog.base import Batch, Check, Decline, Failure, Publication
@@ -20,6 +20,7 @@ from frumious.sync.fetch import Prepared
 from frumious.sync.options import Limits, Rendering
 from frumious.sync.page import EVERYWHERE, stale_keys
 from frumious.sync.ports import Ports
+from frumious.sync.versions import keep_only, version_key
 
 Outcome = Prepared | Check | Decline | Failure
 
@@ -61,9 +62,11 @@ class Publisher:
         before: Sequence[Rendering],
         limits: Limits,
         settled: Callable[[Publication], None],
+        *,
+        keep_versions: int = 0,
     ) -> None:
         self._ports, self._rendering, self._before, self._limits = ports, rendering, before, limits
-        self._settled = settled
+        self._settled, self._keep_versions = settled, keep_versions
         self._queue: asyncio.Queue[Outcome | None] = asyncio.Queue(2 * limits.projects)
         self._staged = 0
 
@@ -104,7 +107,7 @@ class Publisher:
         staged = await self._stage(batch.prepared)
         await storage.barrier()
         prepared = await self._record(batch)
-        await storage.move([pair for p in prepared for pair in staged[p.publication.name]])
+        await self._put_in_place(prepared, staged)
         await storage.delete(
             [
                 key
@@ -123,6 +126,29 @@ class Publisher:
             self._ports.observe(ProjectDeclined(decline.name, decline.reason))
         for failure in batch.failed:
             self._ports.observe(ProjectFailed(failure.name, failure.kind, failure.message))
+
+    async def _put_in_place(
+        self, prepared: Sequence[Prepared], staged: Mapping[NormalizedName, Sequence[tuple[str, str]]]
+    ) -> None:
+        storage = self._ports.storage
+        if not self._keep_versions:
+            await storage.move([pair for p in prepared for pair in staged[p.publication.name]])
+            return
+        now = self._ports.clock()
+        moves: list[tuple[str, str]] = []
+        aliases: list[tuple[str, str]] = []
+        for p in prepared:
+            pages = {*p.rendered.pages, *p.rendered.links}
+            for scratch, key in staged[p.publication.name]:
+                if key not in pages:
+                    moves.append((scratch, key))
+                    continue
+                version = version_key(key, p.publication.published, now)
+                moves.append((scratch, version))
+                aliases.append((version, key))
+        await storage.move(moves)
+        await storage.alias(aliases)
+        await keep_only(storage, [key for _, key in aliases], self._keep_versions)
 
     async def _stage(self, batch: list[Prepared]) -> dict[NormalizedName, list[tuple[str, str]]]:
         """Write every page of a batch in staging; return the renames that put them in place, by project."""

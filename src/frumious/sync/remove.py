@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 
 from frumious.catalog.base import Leave, Released, Trashed
 from frumious.errors import UsageError
+from frumious.model import layout
 from frumious.model.names import NormalizedName
 from frumious.sync.options import Removal, Rendering
 from frumious.sync.page import EVERYWHERE, stale_keys
 from frumious.sync.ports import Ports
+from frumious.sync.versions import folder_of
 
 TRASH = ".frumious/trash/"
 DROPPED_STAY = 3600
@@ -137,7 +139,11 @@ async def remove_pages(ports: Ports) -> int:
     names = await ports.catalog.leaving()
     for start in range(0, len(names), BATCH):
         part = names[start : start + BATCH]
-        await ports.storage.delete([key for name in part for key in stale_keys(name, EVERYWHERE, NOTHING)])
+        keys = [key for name in part for key in stale_keys(name, EVERYWHERE, NOTHING)]
+        folders = dict.fromkeys(folder_of(key) for key in keys if key.startswith(layout.SIMPLE))
+        for folder in folders:
+            keys += [stat.key async for stat in ports.storage.list(folder)]
+        await ports.storage.delete(keys)
         await ports.storage.barrier()
         await ports.catalog.gone(part)
     return len(names)
