@@ -23,7 +23,7 @@ def world(tmp_path):
 
 def versions(world, extension):
     found = (world.root_path / "web/simple/a/versions").glob(f"*.{extension}")
-    return sorted(found, key=lambda path: path.name.rpartition("_")[2])
+    return sorted(found, key=lambda path: path.name.split("_")[2])
 
 
 def test_the_page_is_a_relative_link_to_the_newest_of_two(world):

@@ -220,6 +220,7 @@ class _Run:
             self._limits,
             fetcher.settled,
             keep_versions=options.keep_versions,
+            clean_names=options.clean_names,
         )
         try:
             async with asyncio.TaskGroup() as group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -141,6 +142,8 @@ def render(page: ProjectPage, display: str, rendering: Rendering) -> Rendered:
     return Rendered(pages, links, digest.digest())
 
 
+_SAFE = re.compile("[^A-Za-z0-9.]+")
+"""What setuptools' `safe_name` replaces."""
 EVERYWHERE = (Rendering(legacy_json=True), Rendering(hash_index=True))
 """Settings that store pages wherever a page can be."""
 
@@ -153,3 +156,14 @@ def stale_keys(name: NormalizedName, before: Iterable[Rendering], now: Rendering
         return found | set(layout.legacy_json_keys(name)) if rendering.legacy_json else found
 
     return tuple(sorted({key for rendering in before for key in keys(rendering)} - keys(now)))
+
+
+def unnormalized_keys(name: NormalizedName, display: str) -> tuple[str, ...]:
+    """Return the keys of pages that earlier bandersnatches stored under spellings that are not normalized."""
+    spellings = {display, _SAFE.sub("-", display)} - {name}
+    return tuple(
+        f"{layout.SIMPLE}{spelling}/{kind.value}"
+        for spelling in sorted(spellings)
+        if layout.is_safe_filename(spelling)
+        for kind in PageKind
+    )

@@ -18,7 +18,7 @@ from frumious.storage.base import STAGING, Item, Options
 from frumious.sync.events import ProjectDeclined, ProjectFailed, ProjectPublished, ProjectUnchanged
 from frumious.sync.fetch import Prepared
 from frumious.sync.options import Limits, Rendering
-from frumious.sync.page import EVERYWHERE, stale_keys
+from frumious.sync.page import EVERYWHERE, stale_keys, unnormalized_keys
 from frumious.sync.ports import Ports
 from frumious.sync.versions import keep_only, version_key
 
@@ -64,9 +64,10 @@ class Publisher:
         settled: Callable[[Publication], None],
         *,
         keep_versions: int = 0,
+        clean_names: bool = False,
     ) -> None:
         self._ports, self._rendering, self._before, self._limits = ports, rendering, before, limits
-        self._settled, self._keep_versions = settled, keep_versions
+        self._settled, self._keep_versions, self._clean_names = settled, keep_versions, clean_names
         self._queue: asyncio.Queue[Outcome | None] = asyncio.Queue(2 * limits.projects)
         self._staged = 0
 
@@ -117,6 +118,8 @@ class Publisher:
                 )
             ]
         )
+        if self._clean_names:
+            await self._remove_unnormalized(prepared)
         for p in prepared:
             self._settled(p.publication)
             self._ports.observe(ProjectPublished(p.publication.name, p.publication.published, p.files))
@@ -126,6 +129,19 @@ class Publisher:
             self._ports.observe(ProjectDeclined(decline.name, decline.reason))
         for failure in batch.failed:
             self._ports.observe(ProjectFailed(failure.name, failure.kind, failure.message))
+
+    async def _remove_unnormalized(self, prepared: Sequence[Prepared]) -> None:
+        """Delete pages under other spellings of a name (`cleanup`)."""
+        storage = self._ports.storage
+        for p in prepared:
+            old = unnormalized_keys(p.publication.name, p.publication.display)
+            found = [stat for stat in await storage.stat(old) if stat is not None]
+            if not found:
+                continue
+            # Where case makes no difference, the other spelling is the page that was just put in place.
+            now = [stat for stat in await storage.stat(list(p.rendered.pages)) if stat is not None]
+            new = {(stat.modified, stat.size) for stat in now}
+            await storage.delete([stat.key for stat in found if (stat.modified, stat.size) not in new])
 
     async def _put_in_place(
         self, prepared: Sequence[Prepared], staged: Mapping[NormalizedName, Sequence[tuple[str, str]]]
