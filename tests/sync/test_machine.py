@@ -10,24 +10,69 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from frumious.errors import FrumiousError
 from frumious.filters.names import AllowNames, BlockNames
-from frumious.filters.rules import Selection
+from frumious.filters.offer import Offer
+from frumious.filters.rules import KEEP, Selection, Verdict
 from frumious.model.names import normalize
+from frumious.model.project import File
 from frumious.storage.base import Item
 from frumious.sync.events import Notice, ProjectMissing
+from frumious.sync.options import Removal
 from support.faults import PowerCut, StopAfter
 from support.index import Cut, Garbage, Reset, ShortBytes, Stale, Status, Stuck, WrongBytes
 from support.index_files import core_metadata
 from support.invariants import anchors
 from support.world import Limits, World
+
+
+@dataclass(frozen=True)
+class NoWheels:
+    """Drops wheels."""
+
+    name: str = "no_wheels"
+    fingerprint: str = "no wheels"
+    needs_document: bool = False
+
+    def judge_file(self, offer, file):
+        return Verdict(False, "a wheel", self.name) if file.filename.endswith(".whl") else KEEP
+
+
+@dataclass(frozen=True)
+class AtLeastTwo:
+    """Drops projects with fewer than two files."""
+
+    name: str = "at_least_two"
+    fingerprint: str = "two"
+    needs_document: bool = False
+
+    def judge_project(self, offer):
+        return KEEP if len(offer.files) > 1 else Verdict(False, "too few", self.name)
+
+
+@dataclass(frozen=True)
+class Newest:
+    """Keeps one release."""
+
+    name: str = "newest"
+    fingerprint: str = "newest"
+    needs_document: bool = False
+    is_last: bool = True
+
+    def decides_alone(self, name):
+        return False
+
+    def judge_releases(self, offer, releases):
+        newest = max(releases, key=float, default=None)
+        return {r: Verdict(False, "old", self.name) for r in releases if r != newest}
+
 
 NAMES = ("A", "Foo.Bar", "gamma", "x_y-z")
 SPELLINGS = {"A": "a", "Foo.Bar": "foo_bar", "gamma": "GAMMA", "x_y-z": "X.Y.Z"}
@@ -48,8 +93,19 @@ selections = st.sampled_from(
         (Selection((BlockNames(frozenset({normalize("A")})),)), 500),
         (Selection((AllowNames(frozenset(map(normalize, ("A", "gamma")))),)), 500),
         (Selection((AllowNames(frozenset(map(normalize, ("Foo.Bar", "gamma")))),)), 0),  # too many names to ask one by one
+        (Selection(files=(NoWheels(),)), 500),
+        (Selection(offers=(AtLeastTwo(),), releases=(Newest(),)), 500),
+        (Selection((BlockNames(frozenset({normalize("A")})),), offers=(AtLeastTwo(),)), 500),
     ]
 )  # fmt: skip
+removals = st.sampled_from(
+    [
+        Removal(),
+        Removal(follow=False),
+        Removal(max_projects=0, max_files=0, max_percent=0),
+        Removal(trash_seconds=0),
+    ]
+)
 
 
 class Mirroring(RuleBasedStateMachine):
@@ -65,6 +121,9 @@ class Mirroring(RuleBasedStateMachine):
         """Projects whose too old or absent page was accepted: what they show may be behind until the next look."""
         self.seen = None
         """What a mirror of this mirror has: its head, and the words of each page."""
+        self.synced = set()
+        self.held = None
+        """The plan of removals that waits."""
         self.index.upload("always", "1.0")  # an upstream that lists nobody is not believed
         self.index.upload("A", "1.0", "A-1.0.tar.gz")
         self.index.upload("Foo.Bar", "1.0")
@@ -181,6 +240,21 @@ class Mirroring(RuleBasedStateMachine):
         rules, small = selection
         self.world.options = replace(self.world.options, selection=rules, small_selection=small)
 
+    @rule(removal=removals)
+    def remove_so(self, removal):
+        self.world.options = replace(self.world.options, removal=removal)
+
+    @rule()
+    def confirm(self):
+        """Confirm what waits, for one run."""
+        if self.held is None:
+            return
+        before = self.world.options
+        self.world.options = replace(before, removal=replace(before.removal, confirmed=self.held))
+        self.held = None
+        self.mirror()
+        self.world.options = before
+
     @rule(hours=st.sampled_from([1, 5, 25, 24 * 16]))
     def wait(self, hours):
         self.world.clock.now += hours * 3600
@@ -203,6 +277,7 @@ class Mirroring(RuleBasedStateMachine):
 
     @rule(name=names)
     def sync(self, name):
+        self.synced.add(normalize(name))
         self.attempt(lambda: self.world.sync(name, check=False))
 
     @rule(n=st.integers(0, 80), lost=st.integers(0, 2**16))
@@ -233,6 +308,8 @@ class Mirroring(RuleBasedStateMachine):
 
     def mirror(self):
         summary = self.attempt(lambda: self.world.mirror(check=False))
+        if summary is not None and summary.held_back is not None:
+            self.held = summary.held_back["plan"]
         if summary is not None and summary.stopped is None:
             self.check_claims()
             self.follow()
@@ -256,19 +333,32 @@ class Mirroring(RuleBasedStateMachine):
         if selection.only is not None and len(selection.only) <= small:
             return
         todo = {normalize(line.split()[0]) for line in (self.world.text("todo") or "0").splitlines()[1:]}
+        lags = self.held is not None or not self.world.options.removal.follow
         for name in self.selected():
-            if name not in todo | self.accepted:
-                assert files_of(self.world, name) is not None, f"{name} is claimed and not there"
-                assert words(files_of(self.world, name)) == self.offered(name), (
-                    f"{name} is claimed and behind"
-                )
+            if name in todo | self.accepted:
+                continue
+            found, offered = files_of(self.world, name), self.offered(name)
+            if offered is None:
+                assert found is None or lags, f"{name} is dropped and there"
+                continue
+            assert found is not None, f"{name} is claimed and not there"
+            if lags:  # what should leave stays
+                assert offered <= words(found), f"{name} is claimed and behind"
+            else:
+                assert words(found) == offered, f"{name} is claimed and behind"
 
     def selected(self):
         listed = [name for name, _ in self.index.view().listed()]
         return [name for name in listed if self.world.options.selection.judge(name).keep]
 
     def offered(self, name):
-        return {(f.filename, f.sha256, f.yanked) for f in self.index.project(name).offered_files()}
+        """Return the words of a page as the filters leave it; None where they leave no page."""
+        files = self.index.project(name).offered_files()
+        offer = Offer(name, name, [File(f.filename, "") for f in files], 0.0)
+        choice = self.world.options.selection.choose(offer)
+        if not choice.project.keep and self.index.project(name).status != "quarantined":
+            return None
+        return {(f.filename, f.sha256, f.yanked) for f in files if f.filename not in choice.files}
 
     def follow(self):
         """A mirror of this mirror, which asks for what is above its head, sees every change; numbers never fall."""
@@ -290,6 +380,7 @@ class Mirroring(RuleBasedStateMachine):
     def ends_well(self):
         self.world.faults.clear()
         self.world.rendering(html=True, json=True)
+        self.world.options = replace(self.world.options, removal=Removal())
         for wait in (40 * DAY, 2 * 3600, 2 * 3600):
             self.world.clock.now += wait
             summary = self.mirror()
@@ -303,9 +394,27 @@ class Mirroring(RuleBasedStateMachine):
         for name in self.selected():
             assert files_of(self.world, name) == files_of(fresh, name), name
             assert page_keys(self.world, name) == page_keys(fresh, name), name
+            if files_of(fresh, name) is None:
+                continue
             assert status_of(self.world, name) == status_of(fresh, name), name
-        mine, theirs = self.world.listed(), fresh.listed()
-        assert set(map(normalize, theirs)) <= set(map(normalize, mine))
+        # `sync` takes what it is asked for, and a new mirror never hears of what is in quarantine.
+        mine, theirs = set(map(normalize, self.world.listed())), set(map(normalize, fresh.listed()))
+        assert theirs <= mine <= theirs | self.synced
+        hidden = {name for name in self.index.names() if self.index.project(name).status == "quarantined"}
+        pages = {place.rpartition("/")[2] for place in pages_of(self.world) - pages_of(fresh)}
+        assert pages <= self.synced | hidden
+        if self.world.options.rendering.release_files and not self.synced - theirs:
+            assert len(bodies_of(self.world)) == len(bodies_of(fresh))
+
+
+def pages_of(world):
+    """Return the directories of pages."""
+    return {key.rpartition("/")[0] for key in world.keys("web/simple/")}
+
+
+def bodies_of(world):
+    """Return the keys of release files; core metadata stays when nobody advertises it any more."""
+    return [key for key in world.keys("web/packages/") if not key.endswith(".metadata")]
 
 
 def page_of(world, name):
@@ -361,5 +470,6 @@ Mirroring.TestCase.settings = settings(
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
+    **({"phases": [Phase.generate]} if os.environ.get("FRUMIOUS_MACHINE_RAW") else {}),
 )
 TestMirroring = Mirroring.TestCase

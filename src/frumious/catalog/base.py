@@ -199,6 +199,9 @@ class State:
     """The project list on disk is older than the pages."""
     choice: str | None = None
     """Fingerprint of the filters on what is offered under which every project was last judged."""
+    selections_begun: tuple[str, ...] = ()
+    """Other filters under which runs have begun, and did not come through; so for the next one."""
+    choices_begun: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +275,28 @@ class Trashed:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A project as its page in the tree says, which the catalog did not make, or does not know as it is now."""
+
+    name: NormalizedName
+    display: str | None
+    """None: as it is known, else the name itself."""
+    serial: int | None
+    """Upstream's; None asks for the project to be looked at."""
+    published: int | None
+    """What the page says; None where there is no page where it belongs."""
+    page_modified: int
+    due_at: int | None
+    listed: bool = True
+    hold: Sequence[HeldFile] = ()
+    """Files that are in place; `verified` is taken for False."""
+    names: Sequence[str] | None = None
+    """Every file that the page lists, by name; None: nobody knows, and nothing is released."""
+    lost: Sequence[str] = ()
+    """Files of the page whose bytes are not there, or are others."""
+
+
 class Catalog(Protocol):
     """The truth about a mirror."""
 
@@ -312,8 +337,8 @@ class Catalog(Protocol):
         """Return the projects whose page may not have reached its place: render them again after an unclean end."""
         ...
 
-    async def begin(self, rendering: str) -> None:
-        """Record that pages may be rendered under these settings from now on (`State.begun`)."""
+    async def begin(self, rendering: str, selection: str | None = None, choice: str | None = None) -> None:
+        """Record that pages may be rendered, and projects judged, under these settings from now on (`State.begun`)."""
         ...
 
     async def found(self, *, status: str | None, todo: str | None) -> None:
@@ -412,6 +437,22 @@ class Catalog(Protocol):
 
     async def counts(self) -> dict[str, int]:
         """Return `projects`, `files`, `bytes`, `owed`."""
+        ...
+
+    async def adopt(self, projects: Sequence[Adopted], at: int, *, head: int = 0) -> list[NormalizedName]:
+        """Record projects as their pages in the tree say, in place of what is known; the list is forgotten.
+
+        Nothing is known then of upstream's page. The head is at least `head`, and the serial of every page. A file at
+        a key that another page refers to with other content is left out, and its project is looked at again; these
+        projects are returned.
+        """
+        ...
+
+    async def lose_pages(self, names: Sequence[NormalizedName], at: int) -> None:
+        """Record that these projects have no page any more, and no failure of theirs; the list is forgotten.
+
+        What they hold stays theirs.
+        """
         ...
 
     async def aclose(self) -> None:

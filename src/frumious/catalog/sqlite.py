@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import apsw
 
 from frumious.catalog.base import (
+    Adopted,
     Applied,
     Batch,
     Check,
@@ -53,6 +54,10 @@ _WELL = (
     " stuck_serial = NULL, stuck_since = NULL"
 )
 """No failure."""
+_UNKNOWN = "etag = NULL, body_digest = NULL, page_digest = NULL"
+"""Nothing is known of upstream's page, nor that ours is as we rendered it."""
+_BEGUN = {"rendering": "begun", "selection": "selections_begun", "choice": "choices_begun"}
+"""Where the settings under which runs have begun are kept."""
 _TRASH = "place, key, sha256, size, project, reason, at"
 _VARIABLES = 500
 """Names per `IN (…)`; below SQLite's oldest limit."""
@@ -142,6 +147,8 @@ class SqliteCatalog:
                 head=meta.get("head", 0),
                 selection=meta.get("selection"),
                 choice=meta.get("choice"),
+                selections_begun=tuple(meta.get("selections_begun", "").splitlines()),
+                choices_begun=tuple(meta.get("choices_begun", "").splitlines()),
                 rendering=meta.get("rendering"),
                 begun=tuple(meta.get("begun", "").splitlines()),
                 list_etag=meta.get("list_etag"),
@@ -380,11 +387,13 @@ class SqliteCatalog:
 
         await self._write(work)
 
-    async def begin(self, rendering: str) -> None:
+    async def begin(self, rendering: str, selection: str | None = None, choice: str | None = None) -> None:
         def work(db: apsw.Connection) -> None:
-            (begun,) = db.execute("SELECT value FROM meta WHERE key = 'begun'").fetchone() or ("",)
-            if rendering not in begun.splitlines():
-                _set(db, begun=f"{begun}{rendering}\n")
+            begun = {"begun": rendering, "selections_begun": selection, "choices_begun": choice}
+            for key, value in begun.items():
+                (before,) = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone() or ("",)
+                if value is not None and value not in before.splitlines():
+                    _set(db, **{key: f"{before}{value}\n"})
 
         await self._write(work)
 
@@ -493,8 +502,9 @@ class SqliteCatalog:
             for key in ("selection", "choice", "rendering"):
                 if (value := getattr(finish, key)) is not None:
                     _set(db, **{key: value})
-            if finish.rendering is not None:
-                _set(db, begun="")
+            for key in ("rendering", "selection", "choice"):
+                if getattr(finish, key) is not None:
+                    _set(db, **{_BEGUN[key]: ""})
             if finish.applied is not None:
                 _set(db, list_etag=finish.list_etag)
                 db.execute(
@@ -503,6 +513,36 @@ class SqliteCatalog:
                 )
             if finish.root_published:
                 _set(db, root_stale=0)
+
+        await self._write(work)
+
+    async def adopt(self, projects: Sequence[Adopted], at: int, *, head: int = 0) -> list[NormalizedName]:
+        refused: list[NormalizedName] = []
+
+        def work(db: apsw.Connection) -> None:
+            refused.extend(p.name for p in projects if not _adopt(db, p, at))
+            _forget_list(db, max([head, *(p.published or 0 for p in projects)]))
+
+        await self._write(work)
+        return refused
+
+    async def lose_pages(self, names: Sequence[NormalizedName], at: int) -> None:
+        def work(db: apsw.Connection) -> None:
+            for name in names:
+                row = db.execute("SELECT id, published FROM project WHERE name = ?", (name,)).fetchone()
+                if row is None or row[1] is None:
+                    continue
+                db.execute(
+                    f"UPDATE project SET serial = NULL, published = NULL, listed = 0, due_at = NULL, until = NULL,"
+                    f" leaving = NULL, {_UNKNOWN}, {_WELL} WHERE id = ?",
+                    (row[0],),
+                )
+                _forget_page(db, row[0])
+                db.execute(
+                    "INSERT INTO journal (name, action, serial, at) VALUES (?, 'remove', ?, ?)",
+                    (name, row[1], at),
+                )
+            _forget_list(db, 0)
 
         await self._write(work)
 
@@ -672,6 +712,112 @@ def _fail(db: apsw.Connection, f: Failure, at: int) -> None:
         db.execute(
             "UPDATE project SET etag = NULL, body_digest = NULL, page_digest = NULL WHERE name = ?", (f.name,)
         )
+
+
+def _adopt(db: apsw.Connection, a: Adopted, at: int) -> bool:
+    """Record a project as its page says; False if a file of it is held with other content."""
+    known = db.execute("SELECT id FROM project WHERE name = ?", (a.name,)).fetchone() is not None
+    (project,) = _one(
+        db,
+        "INSERT INTO project (name, display, serial, published, listed, page_modified, checked_at, due_at)"
+        " VALUES (?1, coalesce(?2, ?1), ?3, ?4, ?5, ?6, ?7, ?8)"
+        " ON CONFLICT (name) DO UPDATE SET display = coalesce(?2, display), serial = ?3, published = ?4, listed = ?5,"
+        " page_modified = ?6, checked_at = ?7, due_at = ?8, until = NULL, declined = NULL, leaving = NULL,"
+        f" absent_at = NULL, {_UNKNOWN}, {_WELL} RETURNING id",
+        (a.name, a.display, a.serial, a.published, a.listed, a.page_modified, at, a.due_at),
+    )
+    if known:
+        _forget_page(db, project)
+        _give_up(db, project, a, at)
+    if a.published is not None:
+        db.execute(
+            "INSERT INTO journal (name, action, serial, at) VALUES (?, 'publish', ?, ?)",
+            (a.name, a.published, at),
+        )
+    refused = [held for held in a.hold if not _adopt_file(db, project, a.name, held, at, known=known)]
+    if refused:
+        db.execute("UPDATE project SET serial = NULL, due_at = ? WHERE id = ?", (at, project))
+    return not refused
+
+
+def _adopt_file(
+    db: apsw.Connection, project: int, name: str, held: HeldFile, at: int, *, known: bool
+) -> bool:
+    before: list[tuple[Any, ...]] = []
+    if known:
+        # First: what the project itself refers to does not stand in its way.
+        before = db.execute(
+            "DELETE FROM file WHERE project = ? AND filename = ? RETURNING object, metadata",
+            (project, held.filename),
+        ).fetchall()
+    body = _adopt_object(db, held.key, held.sha256, held.size, held.digest)
+    metadata = None
+    if body is not None:
+        if held.metadata is not None:
+            metadata = _adopt_object(db, f"{held.key}.metadata", held.metadata, held.metadata_size, None)
+        db.execute(
+            "INSERT INTO file (project, filename, source, object, metadata) VALUES (?, ?, ?, ?, ?)",
+            (project, held.filename, held.source, body, metadata),
+        )
+    for row in before:
+        _let_go(db, name, [int(found) for found in row if found not in {None, body, metadata}], "deleted", at)
+    return body is not None and (metadata is not None or held.metadata is None)
+
+
+def _adopt_object(db: apsw.Connection, key: str, sha256: str, size: int, extra: str | None) -> int | None:
+    """Record an object that nobody has read; None if a page refers to other content there.
+
+    One statement in all cases but the last: there may be 18 million of them.
+    """
+    row = db.execute(
+        "INSERT INTO object (key, sha256, size, verified_at, digest) VALUES (?1, ?2, ?3, 0, ?4)"
+        " ON CONFLICT (key) DO UPDATE SET size = ?3, digest = coalesce(?4, digest),"
+        " verified_at = iif(size = ?3, verified_at, 0), state = 'held',"
+        " released_at = NULL, reason = NULL, released_by = NULL WHERE sha256 = ?2 RETURNING id",
+        (key, bytes.fromhex(sha256), size, extra),
+    ).fetchone()
+    if row is not None:
+        return int(row[0])
+    try:
+        return _hold(db, key, sha256, size, 0, extra)
+    except PathTaken:
+        return None
+
+
+def _give_up(db: apsw.Connection, project: int, a: Adopted, at: int) -> None:
+    """Release what a page no longer lists, and forget what is not there."""
+    lost = set(a.lost)
+    if lost:
+        rows = db.execute(
+            "SELECT filename, o.key, m.key FROM file f LEFT JOIN object o ON o.id = f.object"
+            " LEFT JOIN object m ON m.id = f.metadata WHERE f.project = ?",
+            (project,),
+        ).fetchall()
+        gone = [row for row in rows if row[0] in lost]
+        db.executemany(
+            "DELETE FROM file WHERE project = ? AND filename = ?", [(project, str(row[0])) for row in gone]
+        )
+        _forget_objects(db, [str(key) for row in gone for key in row[1:] if key is not None])
+    if a.names is not None:
+        rows = db.execute("SELECT filename FROM file WHERE project = ?", (project,)).fetchall()
+        names = set(a.names)
+        _release(db, project, a.name, [str(n) for (n,) in rows if n not in names], "deleted", at)
+
+
+def _forget_page(db: apsw.Connection, project: int) -> None:
+    """Forget what upstream said of a project."""
+    for table in ("revision", "document", "unsettled"):
+        db.execute(f"DELETE FROM {table} WHERE project = ?", (project,))
+
+
+def _forget_list(db: apsw.Connection, head: int) -> None:
+    """Have the next list of upstream compared with the projects themselves, and ours written again."""
+    db.execute("DELETE FROM applied")
+    db.execute(
+        "INSERT INTO meta VALUES ('head', ?) ON CONFLICT (key) DO UPDATE SET value = max(value, excluded.value)",
+        (head,),
+    )
+    _set(db, list_etag=None, root_stale=1)
 
 
 def _trashed(row: Sequence[Any]) -> Trashed:

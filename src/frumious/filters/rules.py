@@ -189,7 +189,7 @@ class Selection:
     @property
     def choice_fingerprint(self) -> str:
         """A digest of the rules on what is offered: when it changes, every project has to be judged anew."""
-        return _digest((*self.offers, *self.files, *self.releases)) if self.judges_offers else ""
+        return _digest((*self.offers, *self.files, *self.releases)) if self.judges_offers else "none"
 
     def needs_document(self, offer: Offer) -> bool:
         """Say whether the legacy JSON must be asked for before `choose` can judge this offer."""

@@ -86,7 +86,10 @@ class _Run:
         """Listed projects without a page: their entries are not recorded as seen."""
         self._leaving: dict[NormalizedName, str] = {}
         """Projects to be removed, with the reason: deleted (upstream) or dropped (by a filter)."""
-        self._losing: list[Lost] = []
+        self._losing: dict[NormalizedName, Lost] = {}
+        """What the latest look at a project would cost it."""
+        self._before: Sequence[Rendering] = ()
+        """Other settings under which pages that are out may have been rendered."""
 
     # ------------------------------------------------------------- commands
 
@@ -102,7 +105,7 @@ class _Run:
             return self.summary
         plan = await self._planner.plan(state)
         await self._put_off(plan)
-        await self._work(plan.jobs, plan.count, state, whole_known=plan.changes is None)
+        await self._work(plan.jobs, plan.count, state, before=self._before, whole_known=plan.changes is None)
         await self._remove(state)
         await self._finish(state, plan, rendered_anew=True)
         return self.summary
@@ -115,8 +118,9 @@ class _Run:
                 hint="run `mirror` once: it takes the tree over, and downloads nothing that is there already",
             )
         names = list(dict(names).items())  # each once, however often it was typed
-        await self._ports.catalog.begin(self._options.rendering.dumps())
-        await self._work(self._planner.named(names), len(names), state, whole_known=True)
+        await self._begin(state)
+        self._before = self._planner.earlier(state)
+        await self._work(self._planner.named(names), len(names), state, before=self._before, whole_known=True)
         await self._remove(state)
         await self._finish(state, None, rendered_anew=not self._planner.earlier(state))
         return self.summary
@@ -165,15 +169,26 @@ class _Run:
 
         What cannot be rendered (a file cannot be had) is owed, and read again whatever upstream says of it.
         """
-        if state.rendering is None or self._planner.earlier(state):
-            await self._ports.catalog.begin(self._options.rendering.dumps())
+        await self._begin(state)
         anew = await self._planner.anew(state)
+        self._before = anew.before
         self._leaving |= dict.fromkeys(anew.dropped, "dropped")
         if anew.names:
             changed = "filters" if anew.judges else "settings for pages"
             self._tell(f"{changed} have changed; projects looked at again: {len(anew.names)}", "info")
             jobs = self._planner.again(anew.names, judges=anew.judges)
             await self._work(jobs, len(anew.names), state, before=anew.before)
+
+    async def _begin(self, state: State) -> None:
+        """Record under which settings this run works, if that is not what all is like already."""
+        selection, planner = self._options.selection, self._planner
+        is_other = state.rendering is None or planner.earlier(state)
+        if is_other or planner.renamed(state) or state.choice != selection.choice_fingerprint:
+            # `sync` takes what it is asked for, whatever the filters on names say.
+            names = selection.fingerprint if self.summary.command == "mirror" else None
+            await self._ports.catalog.begin(
+                self._options.rendering.dumps(), names, selection.choice_fingerprint
+            )
 
     async def _put_off(self, plan: Plan) -> None:
         """Record that nobody asks for some projects any more."""
@@ -291,9 +306,11 @@ class _Run:
 
     async def _take(self, job: Job, outcome: Outcome | Losing, publisher: Publisher) -> None:
         if isinstance(outcome, Losing):
-            lost = Lost(job.name, job.display, job.wanted, job.again, outcome.files, outcome.whole)
-            self._losing.append(lost)
+            self._losing[job.name] = Lost(
+                job.name, job.display, job.wanted, job.again, outcome.files, outcome.whole
+            )
         else:
+            self._losing.pop(job.name, None)
             await publisher.add(outcome)
 
     async def _absent_project(self, job: Job, publisher: Publisher) -> None:
@@ -345,8 +362,10 @@ class _Run:
         """Ask the guard; then projects lose what it allows, and go on with all they have where it does not."""
         if not self._leaving and not self._losing:
             return
-        whole = {one.name: "dropped" for one in self._losing if one.whole}
-        files = {one.name: one.files for one in self._losing if not one.whole}
+        losing = list(self._losing.values())
+        self._losing.clear()
+        whole = {one.name: "dropped" for one in losing if one.whole}
+        files = {one.name: one.files for one in losing if not one.whole}
         decision = await guard(
             self._ports, self._options.removal, Removals({**self._leaving, **whole}, files)
         )
@@ -361,8 +380,8 @@ class _Run:
                     tuple(sorted([*held.projects, *held.files])[:10]),
                 )
             )
-        losing, self._losing = self._losing, []
-        await self._work(self._planner.decided(losing, decision.allowed), len(losing), state)
+        jobs = self._planner.decided(losing, decision.allowed)
+        await self._work(jobs, len(losing), state, before=self._before)
         leaving = {name: why for name, why in self._leaving.items() if name in decision.allowed.projects}
         await leave(self._ports, leaving)
         # What waits is looked at again by the next run, and the guard asked again.

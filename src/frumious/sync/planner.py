@@ -92,12 +92,19 @@ class Planner:
         known = [*state.begun, *([state.rendering] if state.rendering else [])]
         return [before for before in map(Rendering.loads, known) if before != self._options.rendering]
 
+    def renamed(self, state: State) -> bool:
+        """Say whether names may have been selected otherwise than now."""
+        now = self._options.selection.fingerprint
+        return state.selection != now or any(begun != now for begun in state.selections_begun)
+
+    def rejudged(self, state: State) -> bool:
+        """Say whether what is offered may have been judged otherwise than now."""
+        known = {*state.choices_begun, *([state.choice] if state.choice is not None else [])}
+        return bool(known - {self._options.selection.choice_fingerprint})
+
     async def anew(self, state: State) -> Anew:
         """Return what changed settings concern: how pages look, what is on them, what is mirrored at all."""
-        selection = self._options.selection
-        before = self.earlier(state)
-        renamed = state.selection != selection.fingerprint
-        rejudged = state.choice is not None and state.choice != selection.choice_fingerprint
+        before, renamed, rejudged = self.earlier(state), self.renamed(state), self.rejudged(state)
         if not before and not renamed and not rejudged:
             return Anew()
         names: list[NormalizedName] = []
@@ -140,8 +147,7 @@ class Planner:
             strike = [name for name in owed if not selection.judge(name).keep]
             names = [(name, name) for name in sorted(only)]
             return Plan(self.named(names), len(names), serial, strike=strike)
-        fresh = state.selection == selection.fingerprint
-        before = await self._ports.catalog.applied() if fresh else None
+        before = None if self.renamed(state) else await self._ports.catalog.applied()
         offered = await self._ports.upstream.project_list(state.list_etag if before is not None else None)
         if offered is None:
             self._ports.observe(ListRead(len(before.names) if before else 0, None, changed=False))
