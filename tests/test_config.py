@@ -31,8 +31,10 @@ from frumious.config import (
     parse_config,
     write_default_config,
 )
+from frumious.config.diff_file import diff_paths, is_taken
 from frumious.config.ini import read_ini
 from frumious.config.options import OPTIONS
+from frumious.config.plugins import FREE_SECTIONS, PLUGINS
 from frumious.errors import ConfigError
 
 MASTER = "https://index.example.org"
@@ -67,12 +69,16 @@ def test_a_file_with_a_directory_alone_has_every_default():
     assert settings(base="[mirror]\ndirectory = /srv/pypi\n") == Settings(
         directory=Path("/srv/pypi"),
         catalog=Path("/srv/pypi/.frumious/catalog.sqlite3"),
+        storage_filesystem_manage_permissions=True,
         json=False,
         release_files=True,
         core_metadata=True,
         simple_format=SimpleFormat.ALL,
         hash_index=False,
         root_uri=None,
+        base_url=None,
+        digest_name="sha256",
+        keep_index_versions=0,
         master=default_master(),
         allow_non_https=False,
         download_mirror=None,
@@ -85,7 +91,20 @@ def test_a_file_with_a_directory_alone_has_every_default():
         max_requests_per_second=None,
         max_bandwidth=None,
         stop_on_error=False,
+        compare_method="hash",
         recheck_days=14,
+        removal="follow",
+        trash_days=30,
+        removal_max_projects=100,
+        removal_max_files=1000,
+        removal_max_percent=5.0,
+        cleanup=False,
+        cleanup_todo=False,
+        delete_missing_packages=False,
+        verifiers=3,
+        diff_file=None,
+        diff_append_epoch=False,
+        exit_codes="frumious",
         min_free=MinFree(),
         log_config=None,
         summary_file=None,
@@ -146,6 +165,27 @@ def test_the_default_upstream_is_an_https_address_without_a_path():
         ("summary-file = /srv/s.json", "summary_file", Path("/srv/s.json")),
         ("catalog = /var/lib/c.sqlite3", "catalog", Path("/var/lib/c.sqlite3")),
         ("run-after = purge --host 'a b' x", "run_after", ("purge", "--host", "a b", "x")),
+        ("compare-method = stat", "compare_method", "stat"),
+        ("digest_name = MD5", "digest_name", "md5"),
+        ("digest_name = Sha512", "digest_name", "sha512"),
+        ("keep_index_versions = 2", "keep_index_versions", 2),
+        ("verifiers = 7", "verifiers", 7),
+        ("cleanup = on", "cleanup", True),
+        ("cleanup_todo = yes", "cleanup_todo", True),
+        ("delete_missing_packages = yes", "delete_missing_packages", True),
+        ("storage-filesystem-manage-permissions = no", "storage_filesystem_manage_permissions", False),
+        ("removal = keep", "removal", "keep"),
+        ("trash-days = 0", "trash_days", 0),
+        ("removal-max-projects = 0", "removal_max_projects", 0),
+        ("removal-max-files = 5", "removal_max_files", 5),
+        ("removal-max-percent = 2.5", "removal_max_percent", 2.5),
+        ("base-url = http://pypi.example.org/root", "base_url", "http://pypi.example.org/root"),
+        ("exit-codes = bandersnatch", "exit_codes", "bandersnatch"),
+        ("diff-file =", "diff_file", None),
+        ("diff-file = /d/x", "diff_file", Path("/d/x")),
+        ("diff-file = {{mirror_directory}}/x", "diff_file", Path("/srv/pypi/x")),
+        ("diff-file = /d/{{ mirror_workers }}/{{mirror_json}}", "diff_file", Path("/d/3/false")),
+        ("diff-file = /x\ndiff-append-epoch = on", "diff_append_epoch", True),
     ],
 )
 def test_a_good_value_arrives_without_a_warning(line, field, value):
@@ -225,26 +265,25 @@ def test_a_row_of_names_with_commas_is_refused_where_one_a_line_is_meant(text):
 
 
 def test_every_bad_line_of_a_list_is_named():
-    error = refused("[plugins]\nenabled =\n  allowlist_project\n  all\n  latest_release\n")
+    error = refused("[plugins]\nenabled =\n  allowlist_project\n  all\n  whitelist_release\n")
 
     assert "m.conf:7: [plugins] enabled: 'all' cannot be used" in str(error)
-    assert "m.conf:8: [plugins] enabled: 'latest_release' cannot be used" in str(error)
+    assert "m.conf:8: [plugins] enabled: 'whitelist_release' cannot be used" in str(error)
 
 
 @pytest.mark.parametrize(
     ("name", "problem", "hint"),
     [
         ("all", "drop every file nobody listed", "name the plugins"),
-        ("latest_release", "not supported yet", "more would be mirrored"),
-        ("exclude_platform", "not supported yet", "more would be mirrored"),
-        ("allowlist_projects", "no such plugin", "did you mean `allowlist_project`?"),
-        ("blacklist_project", "no such plugin", "did you mean `blocklist_project`?"),
+        ("blacklist_project", "another name", "did you mean `blocklist_project`?"),
+        ("whitelist_release", "another name", "did you mean `allowlist_release`?"),
         ("allowlist_project, blocklist_project", "commas", "one item on each line"),
         ("allowlist_project blocklist_project", "blanks", "one item on each line"),
-        ("zzz", "no such plugin", None),
+        ("allowlist_project # why", "a comment needs its own line", "one item on each line"),
+        ("allowlist/project", "no plugin can have this name", None),
     ],
 )
-def test_a_filter_that_would_not_be_applied_stops_the_program(name, problem, hint):
+def test_a_name_that_no_plugin_can_have_stops_the_program(name, problem, hint):
     error = refused(f"[plugins]\nenabled = {name}\n[allowlist]\npackages = six\n")
 
     assert (error.section, error.key, error.line) == ("plugins", "enabled", 5)
@@ -252,34 +291,185 @@ def test_a_filter_that_would_not_be_applied_stops_the_program(name, problem, hin
     assert error.hint is None if hint is None else hint in error.hint
 
 
-@pytest.mark.parametrize(
-    ("more", "warning"),
-    [
+def test_a_name_that_no_plugin_here_has_may_be_that_of_one_from_elsewhere():
+    loaded = read("[plugins]\nenabled = allowlist_projects\n[updated]\nx = 1\n[allowlist]\npackages = six\n")
+
+    assert loaded.settings.plugins == (Line("allowlist_projects", 5),)
+    assert loaded.warnings == (
+        "m.conf:6: [updated] unknown section, ignored unless allowlist_projects reads it",
         (
-            "[plugins]\nenabled = allowlist_project\n",
-            (
-                "m.conf:5: [plugins] enabled: allowlist_project finds nothing in [allowlist] packages: "
-                "everything is allowed"
-            ),
+            "m.conf:9: [allowlist] packages: this list has no effect unless allowlist_projects reads it, since "
+            "[plugins] enabled does not name allowlist_project or allowlist_release"
+        ),
+    )
+    assert read("[plugins]\nenabled = mine\n[mine]\nx = 1\n").warnings == ()
+
+
+LOUD = [
+    (
+        "[plugins]\nenabled = allowlist_project\n",
+        "5: [plugins] enabled: allowlist_project finds nothing in [allowlist] packages: everything is allowed",
+    ),
+    (
+        "[plugins]\nenabled =\n  blocklist_project\n[blocklist]\npackages =\n",
+        "6: [plugins] enabled: blocklist_project finds nothing in [blocklist] packages: nothing is blocked",
+    ),
+    (
+        "[plugins]\nenabled =\n  allowlist_release\n[allowlist]\n",
+        (
+            "6: [plugins] enabled: allowlist_release finds nothing in [allowlist] packages: every release of every "
+            "project is dropped"
+        ),
+    ),
+    (
+        "[plugins]\nenabled = blocklist_release\n",
+        "5: [plugins] enabled: blocklist_release finds nothing in [blocklist] packages: nothing is blocked",
+    ),
+    (
+        "[plugins]\nenabled =\n  regex_project\n",
+        "6: [plugins] enabled: regex_project finds nothing in [filter_regex] packages: nothing is dropped",
+    ),
+    (
+        "[plugins]\nenabled = regex_release\n",
+        "5: [plugins] enabled: regex_release finds nothing in [filter_regex] releases: nothing is dropped",
+    ),
+    (
+        "[plugins]\nenabled = regex_project_metadata\n[regex_project_metadata]\nsearch = true\n",
+        "5: [plugins] enabled: regex_project_metadata finds nothing in [regex_project_metadata]: every project is kept",
+    ),
+    (
+        "[plugins]\nenabled = version_range_release_file_metadata\n",
+        (
+            "5: [plugins] enabled: version_range_release_file_metadata finds nothing in "
+            "[version_range_release_file_metadata]: every file is kept"
+        ),
+    ),
+    (
+        "[plugins]\nenabled = regex_project_metadata\n[regex_project_metadata]\nnot-null:info.license =\n",
+        "7: [regex_project_metadata] not-null:info.license: nothing is listed here, so nothing passes",
+    ),
+    (
+        "[plugins]\nenabled = regex_project_metadata\n[regex_project_metadata]\nall:info.license =\n",
+        "7: [regex_project_metadata] all:info.license: nothing is listed here, so everything passes",
+    ),
+    (
+        (
+            "[plugins]\nenabled = version_range_project_metadata\n[version_range_project_metadata]\n"
+            "info.requires_python =\n"
         ),
         (
-            "[plugins]\nenabled =\n  blocklist_project\n[blocklist]\npackages =\n",
-            (
-                "m.conf:6: [plugins] enabled: blocklist_project finds nothing in [blocklist] packages: "
-                "nothing is blocked"
-            ),
+            "7: [version_range_project_metadata] info.requires_python: nothing is listed here, so nothing passes that says "
+            "anything"
         ),
+    ),
+    (
+        "[plugins]\nenabled = latest_release\n[latest_release]\nkeep = 0\nsort_by = time\n",
+        "7: [latest_release] keep: latest_release has no limit, and does nothing",
+    ),
+    (
+        "[plugins]\nenabled = size_project_metadata\n[size_project_metadata]\nmax_package_size = 0 GB\n",
+        "7: [size_project_metadata] max_package_size: size_project_metadata has no limit, and does nothing",
+    ),
+    (
+        "[plugins]\nenabled = versions_count_project_metadata\n[versions_count_project_metadata]\nmin_versions = 0\n",
         (
-            "[allowlist]\npackages =\n  six\n",
-            (
-                "m.conf:6: [allowlist] packages: this list has no effect, since [plugins] enabled does not name "
-                "allowlist_project"
-            ),
+            "7: [versions_count_project_metadata] min_versions: versions_count_project_metadata has no limit, and does "
+            "nothing"
         ),
-    ],
-)
-def test_a_filter_and_its_list_miss_each_other_loudly(more, warning):
-    assert read(more).warnings == (warning,)
+    ),
+    (
+        "[allowlist]\npackages =\n  six\n",
+        (
+            "6: [allowlist] packages: this list has no effect, since [plugins] enabled does not name allowlist_project or "
+            "allowlist_release"
+        ),
+    ),
+    (
+        "[blocklist]\nplatforms = windows\n",
+        "5: [blocklist] platforms: this list has no effect, since [plugins] enabled does not name exclude_platform",
+    ),
+    (
+        "[latest_release]\nkeep = 3\n",
+        "5: [latest_release] keep: this key has no effect, since [plugins] enabled does not name latest_release",
+    ),
+    (
+        "[latest_release]\nkeep = 3\nsort_by = time\n",
+        "4: [latest_release] this section has no effect, since [plugins] enabled does not name latest_release",
+    ),
+    (
+        "[regex_project_metadata]\ninfo.license = MIT\n",
+        (
+            "4: [regex_project_metadata] this section has no effect, since [plugins] enabled does not name "
+            "regex_project_metadata"
+        ),
+    ),
+    (
+        "[plugins]\nenabled = regex_release\n[filter_regex]\npackages = x\nreleases = y\n",
+        "7: [filter_regex] packages: this list has no effect, since [plugins] enabled does not name regex_project",
+    ),
+    (
+        "[plugins]\nenabled = blocklist_project\n[blocklist]\npackages =\n  a\n  b>1 # old\n  c # bare\n",
+        (
+            "9: [blocklist] packages: b>1 has no effect: a line with more than a name is for blocklist_release, which "
+            "[plugins] enabled does not name"
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "warning"), LOUD)
+def test_a_filter_and_its_settings_miss_each_other_loudly(more, warning):
+    assert read(more).warnings == (f"m.conf:{warning}",)
+
+
+QUIET = [
+    "[plugins]\nenabled = allowlist_release\n[allowlist]\npackages = six\n",
+    "[plugins]\nenabled = prerelease_release\n",
+    "[plugins]\nenabled = latest_release\n[latest_release]\nkeep = 1\n",
+    "[plugins]\nenabled = regex_project_metadata\n[regex_project_metadata]\ninfo.license = MIT\nsearch = yes\n",
+    (
+        "[plugins]\nenabled = size_project_metadata\n[size_project_metadata]\nmax_package_size = 1G\n[allowlist]\n"
+        "packages = torch\n"
+    ),
+    (
+        "[plugins]\nenabled = versions_count_project_metadata\n[versions_count_project_metadata]\nmin_versions = 0\n"
+        "max_versions = 5\n"
+    ),
+    "[plugins]\nenabled =\n  blocklist_project\n  blocklist_release\n[blocklist]\npackages = a>1\n",
+    "[allowlist]\n[blocklist]\npackages =\n[filter_regex]\n",
+]
+
+
+@pytest.mark.parametrize("more", QUIET)
+def test_filters_that_have_what_they_need_give_no_warning(more):
+    assert read(more).warnings == ()
+
+
+def test_a_percent_sign_among_the_paths_of_a_filter_is_refused_and_elsewhere_nobodys_business():
+    error = refused("[regex_project_metadata]\ninfo.summary = 100%\n")
+
+    assert (error.section, error.key, error.line) == ("regex_project_metadata", "info.summary", 5)
+    assert error.hint == "write %% for a percent sign"
+    assert "x" not in settings("[statistics]\nx = 100%\n").filters.get("statistics", {})
+
+
+def test_the_mirror_section_is_there_as_text_for_plugins_from_elsewhere():
+    loaded = read("own = %(workers)s%%\nbad = 5%\n")
+
+    assert loaded.mirror["own"] == "3%"
+    assert loaded.mirror["timeout"] == "10"
+    assert "bad" not in loaded.mirror
+
+
+def test_every_key_that_a_plugin_reads_is_an_option_and_the_other_way_round():
+    of_filters = {(option.section, option.key) for option in OPTIONS if option.is_filter}
+    read_by_plugins = {where for plugin in PLUGINS.values() for where in (*plugin.reads, *plugin.heeds)}
+
+    assert {where for where in of_filters if where[0] not in FREE_SECTIONS} == {
+        where for where in read_by_plugins if where[1] is not None
+    }
+    assert {section for section, key in read_by_plugins if key is None} == FREE_SECTIONS
+    assert {where for plugin in PLUGINS.values() for where in plugin.limits} <= read_by_plugins
 
 
 # Wrong values
@@ -337,8 +527,19 @@ WRONG = [
     ("run-after", "purge 'x", "a command"),
     ("storage-backend", "s3", "filesystem"),
     ("compare-method", "HASH", "`hash` or `stat`"),
-    ("digest_name", "blake2b_256", "hashlib"),
-    ("keep_index_versions", "-1", "0 or more"),
+    ("digest_name", "blake2b_256", "sha256"),
+    ("digest_name", "sha1", "sha256"),
+    ("digest_name", "shake_128", "sha256"),
+    ("keep_index_versions", "-1", "0 keeps none"),
+    ("base-url", "pypi.example.org", "https://"),
+    ("removal", "Follow", "`follow` or `keep`"),
+    ("trash-days", "3651", "0 to 3650"),
+    ("removal-max-projects", "-1", "0 or more"),
+    ("removal-max-files", "some", "0 or more"),
+    ("removal-max-percent", "101", "0 to 100"),
+    ("removal-max-percent", "5%%", "without a percent sign"),
+    ("exit-codes", "both", "`frumious` or `bandersnatch`"),
+    ("diff-file", "/a\0b", "a path"),
     ("diff-append-epoch", "epoch", "true or false"),
     ("cleanup", "x", "true or false"),
     ("cleanup_todo", "x", "true or false"),
@@ -364,13 +565,12 @@ def test_every_option_whose_text_is_not_free_has_a_wrong_value_above():
         "master",
         "enabled",
         "packages",
-        "diff-file",
         "requirements",
         "requirements_path",
         "platforms",
     }
 
-    assert {option.key for option in OPTIONS} - free == {key for key, _, _ in WRONG}
+    assert {option.key for option in OPTIONS if not option.is_filter} - free == {key for key, _, _ in WRONG}
 
 
 @pytest.mark.parametrize(
@@ -567,22 +767,18 @@ def test_a_comment_line_may_begin_with_either_sign_and_be_indented():
         ("keep-index-versions = 3", "[mirror] keep-index-versions: unknown key, ignored; did you mean `keep_index_versions`?"),
         ("time-out = 3", "[mirror] time-out: unknown key, ignored; did you mean `timeout`?"),
         ("zzzzzz = 3", "[mirror] zzzzzz: unknown key, ignored"),
-        ("packages = six", "[mirror] packages: unknown key here, ignored; it belongs in [allowlist] or [blocklist] or [filter_prerelease] or [filter_regex]"),
+        ("packages = six", "[mirror] packages: unknown key here, ignored; it belongs in [allowlist] or [blocklist] or [filter_regex] or [filter_prerelease] or [latest_per_line]"),
         ("enabled = x", "[mirror] enabled: unknown key here, ignored; it belongs in [plugins]"),
         ("api-method = simple", "[mirror] api-method: ignored: bandersnatch dropped this key in 8.0"),
         ("delete-packages = true", "[mirror] delete-packages: ignored: bandersnatch dropped this key in 3.0"),
         ("[blacklist]\npackages = x", "[blacklist] unknown section, ignored; did you mean [blocklist]?"),
         ("[statistics]", "[statistics] unknown section, ignored"),
-        ("[filter_regex]\npackages = x", "[filter_regex] accepted, has no effect yet"),
         ("[s3]\nanything = x", "[s3] accepted, has no effect yet"),
-        ("compare-method = stat", "[mirror] compare-method: accepted, has no effect yet"),
-        ("digest_name = MD5", "[mirror] digest_name: accepted, has no effect yet"),
-        ("keep_index_versions = 2", "[mirror] keep_index_versions: accepted, has no effect yet"),
-        ("diff-file = /d/x", "[mirror] diff-file: accepted, has no effect yet"),
-        ("verifiers = 3", "[mirror] verifiers: accepted, has no effect yet"),
-        ("cleanup = on", "[mirror] cleanup: accepted, has no effect yet"),
-        ("storage-filesystem-manage-permissions = no", "[mirror] storage-filesystem-manage-permissions: accepted, has no effect yet"),
-        ("[blocklist]\nplatforms = windows", None),
+        ("digest_name = sha3_256", "[mirror] digest_name: uv refuses HTML pages with this digest, and pip does not check it"),
+        ("digest_name = BLAKE2b", "[mirror] digest_name: pip does not check this digest"),
+        ("base-url = https://x.example.org/", "[mirror] base-url: the final slash is dropped (bandersnatch would keep it)"),
+        ("diff-append-epoch = true", "[mirror] diff-append-epoch: without `diff-file` this has no effect"),
+        ("delete_missing_packages = true\nremoval = keep", "[mirror] delete_missing_packages: with `removal = keep` this has no effect"),
         ("root_uri = https://x.example.org/", "[mirror] root_uri: the final slash is dropped (bandersnatch would keep it)"),
         ("download-mirror = https://x.example.org/", "[mirror] download-mirror: the final slash is dropped (bandersnatch would keep it)"),
         ("download-mirror-no-fallback = true", "[mirror] download-mirror-no-fallback: without `download-mirror` this has no effect"),
@@ -592,11 +788,7 @@ def test_a_comment_line_may_begin_with_either_sign_and_be_indented():
     ],
 )  # fmt: skip
 def test_what_may_surprise_is_said_once_with_its_line(more, warning):
-    expected = (
-        f"m.conf:4: {warning}" if warning else "m.conf:5: [blocklist] platforms: accepted, has no effect yet"
-    )
-
-    assert read(more + "\n").warnings == (expected,)
+    assert read(more + "\n").warnings == (f"m.conf:4: {warning}",)
 
 
 @pytest.mark.parametrize(
@@ -635,7 +827,7 @@ def test_an_upstream_that_ends_in_simple_is_used_but_doubted():
 
 
 def test_warnings_come_in_the_order_of_the_file():
-    loaded = read("zzzzzz = 1\nverifiers = 4\nyyyyyy = 2\n[s3]\n")
+    loaded = read("zzzzzz = 1\ndigest_name = blake2s\nyyyyyy = 2\n[s3]\n")
 
     assert [warning.split(":")[1] for warning in loaded.warnings] == ["4", "5", "6", "7"]
 
@@ -649,6 +841,88 @@ def test_the_place_of_each_key_in_the_file_is_known():
         ("mirror", "workers"): Place("m.conf", 6),
         ("plugins", "enabled"): Place("m.conf", 8),
     }
+
+
+def test_a_key_in_the_default_section_has_its_place_where_it_counts():
+    loaded = read(base=f"[DEFAULT]\ndirectory = /d\nworkers = 5\n[mirror]\nmaster = {MASTER}\n")
+
+    assert loaded.places[("mirror", "directory")] == Place("m.conf", 2)
+    assert ("mirror", "workers") not in loaded.places
+
+
+# References to other keys, in diff-file alone
+
+
+def test_every_reference_is_expanded_not_only_the_last():
+    loaded = read(
+        "diff-file = {{ mirror_directory }}/{{my part_a_b}}/{{mirror_workers}}-{{DEFAULT_site}}\n"
+        "[my part]\na_b = x\n[DEFAULT]\nsite = y\n"
+    )
+
+    assert loaded.settings.diff_file == Path("/srv/pypi/x/3-y")
+
+
+def test_what_a_reference_stands_for_is_not_expanded_again():
+    text = "[mirror]\ndirectory = /srv/{{mirror_directory}}\nmaster = https://a.example.org\n"
+    loaded = parse_config(text + "diff-file = {{mirror_directory}}/x\n", "m.conf")
+
+    assert loaded.settings.diff_file == Path("/srv/{{mirror_directory}}/x")
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ("{{mirror_nothing}}", "names a key that is not there: nothing in [mirror]"),
+        ("{{nowhere_directory}}", "names a key that is not there: directory in [nowhere]"),
+        ("{{mirror_proxy}}", "names a key that is not there: proxy in [mirror]"),
+        ("{{directory}}", "is not of the form {{SECTION_OPTION}}"),
+        ("{{m_directory}}", "is not of the form {{SECTION_OPTION}}"),
+        ("{{ }}", "is not of the form {{SECTION_OPTION}}"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_refused_and_named(reference, reason):
+    error = refused(f"diff-file = {{{{mirror_directory}}}}/{reference}\n")
+
+    assert str(error) == f"m.conf:4: [mirror] diff-file: {reference} {reason}"
+    assert "{{mirror_directory}}" in error.hint
+
+
+def test_a_reference_to_a_value_that_cannot_be_read_is_refused():
+    error = refused("diff-file = {{mirror_run-after}}\nrun-after = %(x)s\n")
+
+    assert "names a key that is not there" in str(error)
+
+
+def diff(more: str, started: int = 1_700_000_000) -> tuple[Path, Path] | None:
+    return diff_paths(settings(more), started)
+
+
+def test_where_a_run_lists_what_it_changed(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "dated-1700000000").mkdir()
+
+    assert diff("") is None
+    assert diff("diff-file = /d/x\n") == (Path("/d/x"), Path("/d/x.deleted"))
+    assert diff(f"diff-file = {tmp_path}/folder\n")[0] == tmp_path / "folder/mirrored-files"
+    epoch = "diff-append-epoch = true\n"
+    assert diff(f"diff-file = /d/x\n{epoch}")[1] == Path("/d/x-1700000000.deleted")
+    assert diff(f"diff-file = {tmp_path}/folder\n{epoch}")[0] == tmp_path / "folder-1700000000"
+    assert diff(f"diff-file = {tmp_path}/dated\n{epoch}")[0] == tmp_path / "dated-1700000000/mirrored-files"
+
+
+@pytest.mark.parametrize(
+    ("path", "taken"),
+    [
+        ("", True), ("status", True), ("todo", True), (".lock", True), (".frumious/x", True), ("web", True),
+        ("web/simple", True), ("web/packages/aa/bb", True), ("web/last-modified", True), ("elsewhere/../status", True),
+        ("mirrored-files", False), ("web/mirrored-files", False), ("../x", False), ("lists/status", False),
+        ("catalog.db", True),
+    ],
+)  # fmt: skip
+def test_a_list_must_not_replace_what_is_the_mirrors(path, taken):
+    found = settings("catalog = /srv/pypi/catalog.db\n")
+
+    assert is_taken(found.directory / path, found) is taken
 
 
 # The file itself
@@ -791,7 +1065,7 @@ def test_a_path_that_can_hold_no_file_is_an_error_of_ours(tmp_path):
 
 
 def test_every_setting_comes_from_one_option():
-    names = [option.name for option in OPTIONS if option.works and not option.is_filter]
+    names = [option.name for option in OPTIONS if not option.is_filter]
 
     settings = {field.name for field in fields(Settings)} - {"filters"}
     assert sorted({*names} - {"storage_backend"}) == sorted(settings)

@@ -21,6 +21,7 @@
     │   ├── CatalogTooNew          written by a newer Frumious; left untouched
     │   └── CatalogBroken          SQLite cannot read it
     ├── LockHeld                   another publisher is at work
+    ├── RuleFailed                 a rule from outside raised instead of judging a project
     └── InternalError              a defect of ours, met while one project was looked at
 
 An error carries facts; its message is made here, once. `hint` says what to do next. Misuse by the programmer is a plain
@@ -211,6 +212,16 @@ class LockHeld(FrumiousError):
             f"another run is at work on this mirror ({path} is held by {holder}); nothing to do here"
         )
         self.path, self.holder = path, holder
+
+
+class RuleFailed(FrumiousError):
+    """A rule that is not ours raised, or gave no verdict, while it judged one project; the others go on."""
+
+    hint = "the plugin's authors want to know; until then the project stays as it is"
+
+    def __init__(self, rule: str, reason: str) -> None:
+        super().__init__(f"the rule {rule} failed: {reason}")
+        self.rule, self.reason = rule, reason
 
 
 class InternalError(FrumiousError):

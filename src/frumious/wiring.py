@@ -7,23 +7,25 @@ import os
 import platform
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from frumious import __version__
 from frumious.catalog.sqlite import open_catalog
-from frumious.config import Loaded, Settings, SimpleFormat, default_master
+from frumious.config import Loaded, Settings, SimpleFormat, default_master, diff_paths, is_taken
 from frumious.errors import ConfigError, NotWritable
-from frumious.filters.build import build_selection
+from frumious.filters.build import BUILDERS, UnknownPlugin, build_selection
 from frumious.filters.rules import Selection
 from frumious.filters.sections import BadSetting, Entry, Sections
+from frumious.filters.thirdparty import BadPlugin, find_builders
 from frumious.storage.local import LocalStorage, make_directory
 from frumious.storage.lock import hold_lock
+from frumious.storage.recorded import ChangeLists, RecordedStorage, change_lists
 from frumious.sync.events import Notice, Observer
-from frumious.sync.fetch import Ports
-from frumious.sync.options import Rendering, SyncOptions
+from frumious.sync.options import Removal, Rendering, SyncOptions
+from frumious.sync.ports import Ports
 from frumious.upstream import simple_api
 from frumious.upstream.http import HttpOptions, open_http
 from frumious.upstream.polite import Polite, PoliteOptions
@@ -41,6 +43,20 @@ class Opened:
     options: SyncOptions
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the command line asks of one run, beside the configuration."""
+
+    force_check: bool = False
+    """Ask upstream for every project again."""
+    skip_root: bool = False
+    """Leave the project list as it is."""
+    confirmed: str | None = None
+    """The plan of removals that the operator has looked at."""
+    fresh_catalog: bool = False
+    """Move a catalog that is there aside, and begin with an empty one."""
+
+
 def user_agent() -> str:
     """Return what we call ourselves: name, version, contact, platform (conformance 101)."""
     return (
@@ -50,19 +66,58 @@ def user_agent() -> str:
 
 
 @asynccontextmanager
-async def open_mirror(loaded: Loaded, observe: Observer) -> AsyncIterator[Opened]:
+async def open_mirror(loaded: Loaded, observe: Observer, asked: Asked = Asked()) -> AsyncIterator[Opened]:
     """Open everything that a command which publishes needs; the lock is held until it is closed.
 
     Raises ConfigError, LockHeld, StorageError, CatalogError; nothing has been asked of upstream then.
     """
     settings = loaded.settings
     selection = selection_of(loaded)
-    prepare_directory(settings.directory)
+    lists = change_lists_of(loaded, int(time.time()))
+    manage_modes = settings.storage_filesystem_manage_permissions
+    prepare_directory(settings.directory, manage_modes=manage_modes)
     async with AsyncExitStack() as stack:
-        stack.enter_context(hold_lock(settings.directory / ".lock"))
+        stack.enter_context(hold_lock(settings.directory / ".lock", manage_modes=manage_modes))
+        if lists is not None:
+            lists.start()
+        local = LocalStorage(settings.directory, manage_modes=manage_modes)
+        storage = local if lists is None else RecordedStorage(local, lists)
+        stack.push_async_callback(storage.aclose)
+        if asked.fresh_catalog:
+            await asyncio.to_thread(move_catalog_aside, settings.catalog)
+        catalog = await open_catalog(settings.catalog)
+        stack.push_async_callback(catalog.aclose)
+        upstream = await open_upstream(settings, observe, stack)
+        yield Opened(
+            Ports(upstream, storage, catalog, observe, time.time, asyncio.sleep, random.random),
+            sync_options(settings, selection, asked),
+        )
+
+
+def move_catalog_aside(path: Path) -> None:
+    """Give a catalog another name, with the files that SQLite keeps beside it; raises NotWritable."""
+    try:
+        for suffix in ("", "-wal", "-shm"):
+            part = path.with_name(path.name + suffix)
+            if part.exists():
+                part.replace(path.with_name(f"{path.name}.before-rebuild{suffix}"))
+    except OSError as error:
+        raise NotWritable(f"cannot rename {path} ({error.strerror})") from error
+
+
+@asynccontextmanager
+async def open_reader(loaded: Loaded, observe: Observer) -> AsyncIterator[Opened]:
+    """Open everything that a command which only reads needs: no lock is taken and nothing is made or changed.
+
+    Raises ConfigError, StorageError, CatalogError.
+    """
+    settings = loaded.settings
+    selection = selection_of(loaded)
+    async with AsyncExitStack() as stack:
         storage = LocalStorage(settings.directory)
         stack.push_async_callback(storage.aclose)
-        catalog = await open_catalog(settings.catalog)
+        there = await asyncio.to_thread(settings.catalog.exists)
+        catalog = await open_catalog(settings.catalog if there else None, read_only=there)
         stack.push_async_callback(catalog.aclose)
         upstream = await open_upstream(settings, observe, stack)
         yield Opened(
@@ -71,8 +126,11 @@ async def open_mirror(loaded: Loaded, observe: Observer) -> AsyncIterator[Opened
         )
 
 
-def selection_of(loaded: Loaded) -> Selection:
-    """Return the rules of the configuration; raises ConfigError with file, section, key and line."""
+def selection_of(loaded: Loaded, warn: Callable[[str], None] = lambda _: None) -> Selection:
+    """Return the rules of the configuration; raises ConfigError with file, section, key and line.
+
+    `warn` gets what the filters have to say of settings that can be used.
+    """
     settings = loaded.settings
     sections = Sections(
         {
@@ -82,17 +140,40 @@ def selection_of(loaded: Loaded) -> Selection:
             for section, keys in settings.filters.items()
         }
     )
+    enabled = {plugin.text: plugin.line for plugin in reversed(settings.plugins)}
+    names = [plugin.text for plugin in settings.plugins]
     try:
-        return build_selection([plugin.text for plugin in settings.plugins], sections)
+        others = find_builders(names, BUILDERS)
+        return build_selection(names, sections, warn, others=others, mirror=loaded.mirror)
     except BadSetting as error:
         raise ConfigError(
             error.problem,
             file=loaded.source,
             section=error.section,
             key=error.key,
-            line=error.line,
+            line=enabled.get(error.plugin) if isinstance(error, (BadPlugin, UnknownPlugin)) else error.line,
             hint=error.hint,
         ) from None
+
+
+def change_lists_of(loaded: Loaded, started: int) -> ChangeLists | None:
+    """Return the lists that `diff-file` asks for, not begun yet; raises ConfigError for a place that is taken."""
+    settings = loaded.settings
+    paths = diff_paths(settings, started)
+    if paths is None:
+        return None
+    for path in paths:
+        if is_taken(path, settings) or path == Path(loaded.source).absolute():
+            place = loaded.places.get(("mirror", "diff-file"))
+            raise ConfigError(
+                f"{path} is not free for a list: it belongs to the mirror or its configuration",
+                file=loaded.source,
+                section="mirror",
+                key="diff-file",
+                line=place.line if place else None,
+                hint="write, for instance, {{mirror_directory}}/mirrored-files",
+            )
+    return change_lists(*paths, settings.directory)
 
 
 def rendering_of(settings: Settings) -> Rendering:
@@ -105,12 +186,26 @@ def rendering_of(settings: Settings) -> Rendering:
         release_files=settings.release_files,
         core_metadata=settings.core_metadata,
         legacy_json=settings.json,
+        base_url=settings.base_url,
+        digest=settings.digest_name,
     )
 
 
-def sync_options(settings: Settings, selection: Selection) -> SyncOptions:
+def removal_of(settings: Settings, confirmed: str | None = None) -> Removal:
+    """Return what is to happen to what leaves."""
+    return Removal(
+        follow=settings.removal == "follow",
+        trash_seconds=settings.trash_days * 86400,
+        max_projects=settings.removal_max_projects,
+        max_files=settings.removal_max_files,
+        max_percent=settings.removal_max_percent,
+        confirmed=confirmed,
+    )
+
+
+def sync_options(settings: Settings, selection: Selection, asked: Asked = Asked()) -> SyncOptions:
     """Return what the engine is told."""
-    disk = os.statvfs(settings.directory)
+    disk = os.statvfs(_nearest(settings.directory))
     return SyncOptions(
         rendering=rendering_of(settings),
         selection=selection,
@@ -118,14 +213,25 @@ def sync_options(settings: Settings, selection: Selection) -> SyncOptions:
         stop_on_error=settings.stop_on_error,
         min_free=settings.min_free.of(disk.f_blocks * disk.f_frsize),
         recheck_seconds=settings.recheck_days * 86400,
+        removal=removal_of(settings, asked.confirmed),
+        trust_stat=settings.compare_method == "stat",
+        keep_versions=settings.keep_index_versions,
+        force_check=asked.force_check,
+        skip_root=asked.skip_root,
+        clean_names=settings.cleanup,
     )
 
 
-def prepare_directory(directory: Path) -> None:
+def _nearest(directory: Path) -> Path:
+    """Return the directory itself, or the nearest one above it that is there."""
+    return next(path for path in (directory, *directory.parents) if path.is_dir())
+
+
+def prepare_directory(directory: Path, *, manage_modes: bool = True) -> None:
     """Make the mirror's directory and the folders a web server and bandersnatch expect; raises NotWritable."""
     try:
         for part in ("web/simple", "web/packages", "web/local-stats/days"):
-            make_directory(directory / part)
+            make_directory(directory / part, manage_modes=manage_modes)
     except OSError as error:
         what = "is not a directory" if directory.exists() and not directory.is_dir() else error.strerror
         verb = "write in" if directory.is_dir() else "make"

@@ -209,6 +209,16 @@ def test_live_progress_is_two_lines():
     )
 
 
+def test_reading_a_tree_is_progress():
+    tally = Tally()
+    tally.see(events.TreeRead(500, 9000))
+    tally.see(events.TreeRead(800, 0))
+    assert live_lines(tally, Pace(0.0), 3.0)[0] == "reading the tree: 1,300 projects, 0:03 gone"
+    assert progress_line(tally, Pace(0.0), 3.0) == "reading the tree: 1,300 projects, 0:03 gone"
+    tally.see(events.Planned(9))
+    assert live_lines(tally, Pace(0.0), 3.0)[0].startswith("0/9 projects")
+
+
 def test_progress_in_a_log_is_one_line():
     assert progress_line(some_tally(), Pace(0.0), 10.0) == (
         "20 of 80 projects, 1 files, 10.0 MB of 40.0 MB known, 1.0 MB/s, 1 failed, 0:30 left, 0:10 gone"

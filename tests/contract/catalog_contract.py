@@ -1,10 +1,12 @@
 """What every catalog must do; `frumious.catalog.base` is the text these tests read sentence by sentence."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from frumious.catalog.base import (
+    Adopted,
     Applied,
     Batch,
     Catalog,
@@ -12,6 +14,7 @@ from frumious.catalog.base import (
     Failure,
     Finish,
     HeldFile,
+    Leave,
     Publication,
     Revision,
     RunRecord,
@@ -53,6 +56,14 @@ def failure(name="six", **changes):
 
 def held(filename="six-1.0.tar.gz", key="web/packages/aa/six-1.0.tar.gz", sha256=SHA_A, **changes):
     return HeldFile(filename, key, sha256, 10, f"sha256={sha256}", **changes)
+
+
+def adopted(name="six", **changes):
+    values = {
+        "name": normalize(name), "display": name, "serial": 5, "published": 5, "page_modified": 1000, "due_at": 5000,
+        "names": [file.filename for file in changes.get("hold", ())],
+    }  # fmt: skip
+    return Adopted(**{**values, **changes})
 
 
 class CatalogContract:
@@ -358,5 +369,130 @@ class CatalogContract:
             await catalog.finish(Finish(RunRecord("mirror", 1, 2, 0, "{}"), applied=Applied([], [])))
             found = await catalog.applied()
             assert list(found.names) == []
+
+        use(work)
+
+    def test_what_is_adopted_is_known_and_unverified(self, use):
+        async def work(catalog):
+            file = held(metadata=SHA_M, metadata_size=3)
+            assert await catalog.adopt([adopted("Foo.Bar", hold=[file])], 10, head=3) == []
+            row = (await catalog.known([normalize("foo-bar")]))[normalize("foo-bar")]
+            assert (row.display, row.serial, row.published, row.page_modified) == ("Foo.Bar", 5, 5, 1000)
+            assert (row.etag, row.body_digest, row.page_digest, row.attempts) == (None, None, None, 0)
+            files, _ = await catalog.held(normalize("foo-bar"), [])
+            assert files == {file.filename: replace(file, verified=False)}
+            assert await catalog.revision(normalize("foo-bar")) is None
+            assert await catalog.unsettled() == []
+            assert await catalog.projects("", 9) == [("foo-bar", "Foo.Bar", 5)]
+            assert [r.name for r in await catalog.due(5000, 9)] == ["foo-bar"]
+            assert (await catalog.state()).head == 5
+            await catalog.adopt([adopted("other", published=2)], 10, head=9)
+            assert (await catalog.state()).head == 9
+
+        use(work)
+
+    def test_adoption_takes_the_place_of_what_is_known(self, use):
+        async def work(catalog):
+            gone, kept, lost = (held(f"six-{n}.tar.gz", f"web/packages/{n}") for n in "123")
+            await catalog.commit_batch(Batch(at=1, published=[publication("Six", hold=[gone, kept, lost])]))
+            await catalog.commit_batch(Batch(at=2, failed=[failure("Six")]))
+            await catalog.finish(
+                Finish(RunRecord("mirror", 1, 2, 0, "{}"), list_etag="e", applied=Applied(["Six"], [5]),
+                       root_published=True)
+            )  # fmt: skip
+            page = adopted(
+                "six", display=None, serial=None, published=7, hold=[kept], names=[kept.filename, lost.filename],
+                lost=[lost.filename],
+            )  # fmt: skip
+            assert await catalog.adopt([page], 10) == []
+            six = normalize("six")
+            row = (await catalog.known([six]))[six]
+            assert (row.display, row.serial, row.published, row.attempts) == ("Six", None, 7, 0)
+            assert (row.etag, row.body_digest, row.page_digest) == (None, None, None)
+            assert await catalog.revision(six) is None
+            assert await catalog.unsettled() == []
+            files, taken = await catalog.held(six, [gone.key, lost.key])
+            assert (files, taken) == ({kept.filename: kept}, {})  # it was verified, and is the same
+            assert [one.key for one in await catalog.released(10, 0, 9)] == [
+                gone.key
+            ]  # the other is not there
+            assert await catalog.applied() is None
+            state = await catalog.state()
+            assert (state.list_etag, state.root_stale, state.head) == (None, True, 7)
+
+        use(work)
+
+    def test_a_file_of_another_content_takes_the_place_of_the_projects_own(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[held()])]))
+            other = held(sha256=SHA_B)
+            assert await catalog.adopt([adopted("six", hold=[other])], 10) == []
+            files, _ = await catalog.held(normalize("six"), [])
+            assert files == {other.filename: replace(other, verified=False)}
+            assert await catalog.released(10, 0, 9) == []
+
+        use(work)
+
+    def test_adoption_of_a_page_that_nobody_can_read_releases_nothing(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[held()])]))
+            await catalog.adopt([adopted("six", serial=None, published=0, names=None)], 10)
+            files, _ = await catalog.held(normalize("six"), [])
+            assert files == {held().filename: held()}
+            assert await catalog.released(10, 0, 9) == []
+
+        use(work)
+
+    def test_of_two_projects_that_claim_a_path_the_second_is_looked_at_again(self, use):
+        async def work(catalog):
+            pages = [
+                adopted("one", hold=[held()]),
+                adopted("two", hold=[held(sha256=SHA_B), held("x", "web/packages/x")]),
+            ]
+            assert await catalog.adopt(pages, 10) == ["two"]
+            rows = await catalog.known([normalize("one"), normalize("two")])
+            assert [row.serial for row in rows.values()] == [5, None]
+            files, _ = await catalog.held(normalize("two"), [])
+            assert list(files) == ["x"]
+            assert [row.name for row in await catalog.due(10, 9)] == ["two"]
+            same = adopted("three", hold=[held("other-name")])
+            assert await catalog.adopt([same], 11) == []
+
+        use(work)
+
+    def test_a_project_that_was_leaving_or_declined_and_has_a_page_is_back(self, use):
+        async def work(catalog):
+            six = normalize("six")
+            await catalog.commit_batch(Batch(at=1, published=[publication()]))
+            await catalog.leave([Leave(six, "dropped")], 2)
+            await catalog.adopt([adopted("six")], 10)
+            assert await catalog.leaving() == []
+            assert await catalog.names("", 9) == ["six"]
+
+        use(work)
+
+    def test_a_project_without_a_page_where_it_belongs_is_not_published(self, use):
+        async def work(catalog):
+            await catalog.adopt([adopted("six", published=None, serial=None, due_at=None, hold=[held()])], 10)
+            assert await catalog.names("", 9) == []
+            assert await catalog.due(10**9, 9) == []
+            _, taken = await catalog.held(normalize("x"), [held().key])
+            assert taken == {held().key: (SHA_A, 10)}
+
+        use(work)
+
+    def test_a_lost_page_is_published_no_more_and_its_files_stay(self, use):
+        async def work(catalog):
+            six = normalize("six")
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[held()])]))
+            await catalog.finish(Finish(RunRecord("mirror", 1, 2, 0, "{}"), applied=Applied(["six"], [5])))
+            await catalog.lose_pages([six, normalize("unknown")], 10)
+            row = (await catalog.known([six]))[six]
+            assert (row.serial, row.published, row.page_digest) == (None, None, None)
+            assert await catalog.projects("", 9) == []
+            assert list((await catalog.held(six, []))[0]) == [held().filename]
+            assert await catalog.released(10**9, 0, 9) == []
+            assert (await catalog.applied(), await catalog.unsettled()) == (None, [])
+            assert await catalog.revision(six) is None
 
         use(work)

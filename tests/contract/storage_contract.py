@@ -108,6 +108,8 @@ class StorageContract:
             with pytest.raises(ValueError, match="not a key"):
                 await storage.delete([key])
             with pytest.raises(ValueError, match="not a key"):
+                await storage.alias([("web/a", key)])
+            with pytest.raises(ValueError, match="not a key"):
                 await storage.stat([key])
 
         use(work)
@@ -427,11 +429,148 @@ class StorageContract:
             await storage.write([])
             await storage.copy([])
             await storage.move([])
+            await storage.alias([])
             await storage.delete([])
             assert await storage.stat([]) == []
+            assert await storage.read([]) == []
             assert await keys(storage) == []
 
         use(work)
+
+    # -------------------------------------------------------------- aliases
+
+    @pytest.fixture
+    def with_alias(self, use):
+        """Call with a storage in which `web/p/index` stands for `web/p/versions/1`."""
+
+        def call(work):
+            async def inside(storage):
+                if not storage.capabilities.aliases:
+                    pytest.skip("this storage has no aliases")
+                await storage.write([Item("web/p/versions/1", b"one", Options(modified=1.6e9))])
+                await storage.alias([("web/p/versions/1", "web/p/index")])
+                await work(storage)
+
+            return use(inside)
+
+        return call
+
+    def test_an_alias_reads_as_what_it_stands_for(self, with_alias):
+        async def work(storage):
+            assert await read(storage, "web/p/index") == b"one"
+            assert await read(storage, "web/p/index", 1, 1) == b"n"
+            (stat,) = await storage.stat(["web/p/index"])
+            assert (stat.key, stat.size, stat.modified) == ("web/p/index", 3, 1.6e9)
+            assert await keys(storage, "web/p/") == ["web/p/index", "web/p/versions/1"]
+            await storage.write([Item("web/p/versions/1", b"changed")])
+            assert await read(storage, "web/p/index") == b"changed"
+
+        with_alias(work)
+
+    @pytest.mark.parametrize("how", ["write", "put", "copy", "move", "alias"])
+    def test_what_replaces_an_alias_leaves_its_target_alone(self, with_alias, how):
+        async def work(storage):
+            await storage.write([Item("web/q", b"two")])
+            match how:
+                case "write":
+                    await storage.write([Item("web/p/index", b"two")])
+                case "put":
+                    await storage.put("web/p/index", stream(b"two"), expect(b"two"))
+                case _:
+                    await getattr(storage, how)([("web/q", "web/p/index")])
+            assert await read(storage, "web/p/index") == b"two"
+            assert await read(storage, "web/p/versions/1") == b"one"
+
+        with_alias(work)
+
+    def test_an_alias_replaces_what_was_there(self, with_alias):
+        async def work(storage):
+            await storage.write([Item("web/p/versions/2", b"two"), Item("web/p/page", b"page")])
+            await storage.alias([("web/p/versions/2", name) for name in ("web/p/index", "web/p/page")])
+            assert await read(storage, "web/p/index") == await read(storage, "web/p/page") == b"two"
+            assert await read(storage, "web/p/versions/1") == b"one"
+            assert await keys(storage, STAGING) == []
+
+        with_alias(work)
+
+    def test_a_deleted_alias_leaves_its_target_alone(self, with_alias):
+        async def work(storage):
+            await storage.delete(["web/p/index", "web/p/index"])
+            assert await keys(storage) == ["web/p/versions/1"]
+            assert await read(storage, "web/p/versions/1") == b"one"
+
+        with_alias(work)
+
+    @pytest.mark.parametrize(
+        "key", ["web/p/index2", "web/index", "web/a/b/c/index", ".frumious/trash/x/index"]
+    )
+    def test_a_moved_alias_stands_for_the_same_key(self, with_alias, key):
+        async def work(storage):
+            await storage.move([("web/p/index", key)])
+            assert await read(storage, key) == b"one"
+            assert await storage.stat(["web/p/index"]) == [None]
+            await storage.write([Item("web/p/versions/1", b"changed")])
+            assert await read(storage, key) == b"changed"
+
+        with_alias(work)
+
+    def test_a_copied_alias_is_an_object_of_its_own(self, with_alias):
+        async def work(storage):
+            await storage.copy([("web/p/index", "web/c"), ("web/p/index", "web/p/index")])
+            await storage.copy([("web/p/index", "web/p/versions/1")])  # onto what it stands for
+            await storage.write([Item("web/p/versions/1", b"changed")])
+            assert await read(storage, "web/c") == b"one"
+            assert await read(storage, "web/p/index") == b"changed"
+
+        with_alias(work)
+
+    def test_an_alias_of_what_is_gone_holds_nothing_until_it_is_back(self, with_alias):
+        async def work(storage):
+            await storage.delete(["web/p/versions/1"])
+            assert await storage.stat(["web/p/index"]) == [None]
+            assert await keys(storage) == []
+            with pytest.raises(NoSuchObject):
+                await read(storage, "web/p/index")
+            with pytest.raises(NoSuchObject, match="web/p/index"):
+                await storage.copy([("web/p/index", "web/c")])
+            await storage.move([("web/p/index", "web/index")])
+            await storage.write([Item("web/p/versions/1", b"back")])
+            assert await read(storage, "web/index") == b"back"
+
+        with_alias(work)
+
+    def test_there_is_no_alias_of_nothing_or_of_an_alias(self, with_alias):
+        async def work(storage):
+            for key in ("web/none", "web/p", "web/p/index"):
+                with pytest.raises(NoSuchObject, match=key):
+                    await storage.alias([(key, "web/b")])
+            await storage.alias([("web/p/versions/1", "web/p/versions/1")])
+            assert await keys(storage) == ["web/p/index", "web/p/versions/1"]
+
+        with_alias(work)
+
+    def test_an_alias_moved_onto_its_target_is_no_trap(self, with_alias):
+        async def work(storage):
+            await storage.move([("web/p/index", "web/p/versions/1")])
+            assert await keys(storage) == []
+            assert await storage.stat(["web/p/versions/1"]) == [None]
+            with pytest.raises(NoSuchObject):
+                await read(storage, "web/p/versions/1")
+            await storage.barrier()
+            await storage.write([Item("web/p/versions/1", b"two")])
+            assert await keys(storage) == ["web/p/versions/1"]
+
+        with_alias(work)
+
+    def test_the_barrier_covers_aliases(self, with_alias):
+        async def work(storage):
+            await storage.barrier()
+            await storage.move([("web/p/index", "web/index")])
+            await storage.delete(["web/p/versions/1"])
+            await storage.barrier()
+            assert await keys(storage) == []
+
+        with_alias(work)
 
     # -------------------------------------------------------------- reading
 
@@ -516,5 +655,16 @@ class StorageContract:
             await storage.delete(["web/a"])
             await storage.barrier()
             assert await keys(storage) == ["web/deep/er/b"]
+
+        use(work)
+
+    def test_small_objects_are_read_many_at_once(self, use):
+        async def work(storage):
+            await storage.write([Item("web/a", b"one"), Item("web/d/b", b"")])
+            asked = ["web/a", "web/none", "web/d/b", "web/d", "web/a/below"]
+            assert await storage.read(asked) == [b"one", None, b"", None, None]
+            assert await storage.read(["web/a"], 2) == [b"on"]
+            with pytest.raises(ValueError, match="not a key"):
+                await storage.read(["web/../a"])
 
         use(work)

@@ -41,6 +41,7 @@ OPERATIONS = st.lists(
         st.tuples(st.just("put"), NAMES, st.binary(max_size=9)),
         st.tuples(st.just("copy"), NAMES, NAMES),
         st.tuples(st.just("move"), NAMES, NAMES),
+        st.tuples(st.just("alias"), NAMES, NAMES),
         st.tuples(st.just("delete"), NAMES, st.just("")),
         st.tuples(st.just("barrier"), st.just(""), st.just("")),
     ),
@@ -56,7 +57,7 @@ async def apply(storage, operation):
                 await storage.write([Item(first, second)])
             case "put":
                 await storage.put(first, stream(second), expect(second))
-            case "copy" | "move":
+            case "copy" | "move" | "alias":
                 await getattr(storage, kind)([(first, second)])
             case "delete":
                 await storage.delete([first])

@@ -40,6 +40,18 @@ def test_what_came_after_the_barrier_may_be_lost():
     asyncio.run(work())
 
 
+def test_an_alias_may_outlive_what_it_stands_for():
+    async def work():
+        storage = MemoryStorage()
+        await storage.write([Item("web/v/1", b"1")])
+        await storage.alias([("web/v/1", "web/a")])
+        assert await keys(storage.lose([1])) == []
+        assert await keys(storage.lose([0])) == ["web/v/1"]
+        assert await read(storage.lose([0, 1]), "web/a") == b"1"
+
+    asyncio.run(work())
+
+
 def test_a_rename_of_what_was_lost_is_lost_too():
     async def work():
         storage = MemoryStorage()

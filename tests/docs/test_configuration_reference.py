@@ -53,7 +53,7 @@ def test_the_examples_load_without_a_warning(text):
 
 
 def test_there_are_examples():
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
 
 
 def test_the_message_shown_is_the_message_given():

@@ -14,6 +14,7 @@ from frumious import __version__
 from frumious.cli.parser import build_parser
 from frumious.config import parse_config
 from frumious.config.options import KEYS
+from frumious.config.plugins import readers
 from frumious.sync.summary import ExitCode
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,12 @@ def is_ours(body: str) -> bool:
 
 
 def completed(body: str) -> str:
-    """Return a block with the one key added that a file must have; `master` has a default."""
+    """Return a block with the one key added that a file must have, and the plugins that its sections are for."""
+    if "[plugins]" not in body:
+        plugins = [
+            name for section in re.findall(r"^\[([^]]+)\]", body, re.MULTILINE) for name in readers(section)
+        ]
+        body += "\n[plugins]\nenabled =\n" + "".join(f"    {name}\n" for name in plugins) if plugins else ""
     if re.search(r"^directory *=", body, re.MULTILINE):
         return body
     if "[mirror]\n" in body:

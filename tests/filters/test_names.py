@@ -95,3 +95,65 @@ def test_any_text_is_a_line_or_a_bad_line(text):
 def test_keeps_answers_for_any_listed_name(display):
     name = NOTHING.keeps(display)
     assert name is None or normalize(display) == name
+
+
+# ------------------------------------------------------------------ patterns
+
+
+def patterns(*lines):
+    return Sections({"filter_regex": {"packages": tuple(Entry(line, n) for n, line in enumerate(lines, 1))}})
+
+
+PATTERNS = [
+    ("foo", "foobar", False),
+    ("foo", "Foo", True),
+    ("foo", "a-foo", True),
+    (".+-evil$", "snark-evil", False),
+    (".+-evil$", "snark-evil-2", True),
+    ("(?i)FOO[-.]", "Foo.Bar", False),
+    ("foo-bar", "Foo.Bar", True),
+    ("[A-Z] # shouting", "Foo", False),
+    ("x#y", "x#y", False),
+]
+
+
+@pytest.mark.parametrize(("line", "display", "kept"), PATTERNS)
+def test_a_pattern_drops_names_as_upstream_spells_them_from_their_start(line, display, kept):
+    selection = build_selection(["regex_project"], patterns(line))
+    name = normalize("foo-bar") if "#" in display else normalize(display)
+    assert selection.judge(name, display).keep is kept
+    assert selection.only is None
+
+
+def test_a_pattern_says_that_it_matched():
+    selection = build_selection(["regex_project"], patterns("a", ".*-evil"))
+    assert str(selection.judge(normalize("snark-evil"))) == "regex_project: pattern '.*-evil' matches"
+
+
+def test_no_patterns_are_no_rule():
+    assert build_selection(["regex_project"], Sections()) == NOTHING
+
+
+@pytest.mark.parametrize("line", ["(", "*", "[z-a]", "a{99999999999999999999}", "(?P<n>a)(?P<n>b)"])
+def test_a_bad_pattern_is_named(line):
+    with pytest.raises(BadSetting, match="is not a regular expression") as caught:
+        build_selection(["regex_project"], patterns("good", line))
+    assert (caught.value.section, caught.value.key, caught.value.line) == ("filter_regex", "packages", 2)
+
+
+def test_a_pattern_that_later_pythons_will_read_otherwise_is_used():
+    assert not build_selection(["regex_project"], patterns("[[a]")).judge(normalize("a")).keep
+
+
+@given(st.lists(st.text(), max_size=3), st.text())
+def test_any_text_is_a_pattern_or_a_bad_pattern(lines, display):
+    try:
+        selection = build_selection(["regex_project"], patterns(*lines))
+    except BadSetting:
+        return
+    selection.judge(normalize("a"), display)
+
+
+def test_other_patterns_have_another_fingerprint():
+    one, other = (build_selection(["regex_project"], patterns(line)) for line in ("a", "b"))
+    assert one.fingerprint != other.fingerprint

@@ -78,6 +78,10 @@ class StopAfter:
         async for block in self._inner.open(*args):
             yield block
 
+    async def read(self, *args):
+        self._look()
+        return await self._inner.read(*args)
+
     async def stat(self, keys):
         self._look()
         return await self._inner.stat(keys)

@@ -67,7 +67,14 @@ from support.index_faults import (
     Stuck,
     WrongBytes,
 )
-from support.index_files import core_metadata, make_sdist, make_wheel, module_name
+from support.index_files import (
+    core_metadata,
+    make_sdist,
+    make_wheel,
+    module_name,
+    package_type,
+    python_version,
+)
 from support.index_pages import DIALECTS, HTML_TYPE, JSON_TYPE, Dialect, Place
 
 __all__ = [
@@ -110,6 +117,10 @@ class IndexFile:
     metadata: bytes | None = field(default=None, repr=False)
     provenance: bytes | None = field(default=None, repr=False)
     project: str = ""
+    declared_size: int | None = None
+    """What the index says instead of the truth."""
+    declared_kind: str | None = None
+    """What the index says instead of what the file name tells (`bdist_dumb` has the names of an sdist)."""
 
     @cached_property
     def sha256(self) -> str:
@@ -138,9 +149,16 @@ class IndexFile:
         return f"/integrity/{self.project}/{quote(self.version)}/{quote(self.filename)}/provenance"
 
     @property
+    def size(self) -> int:
+        return len(self.content) if self.declared_size is None else self.declared_size
+
+    @property
     def packagetype(self) -> str:
-        kinds = {"whl": "bdist_wheel", "egg": "bdist_egg", "exe": "bdist_wininst", "rpm": "bdist_rpm"}
-        return kinds.get(self.filename.rpartition(".")[2], "sdist")
+        return self.declared_kind or package_type(self.filename)
+
+    @property
+    def python_version(self) -> str:
+        return python_version(self.filename, self.packagetype)
 
 
 @dataclass(frozen=True)
@@ -163,6 +181,8 @@ class Project:
     releases: Mapping[str, Release] = field(default_factory=dict)
     status: str = "active"
     status_reason: str | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """What the legacy JSON says beside, or instead of, what it says of any project."""
 
     def offered_files(self) -> list[IndexFile]:
         """Return what the Simple API lists: nothing of a quarantined project or release."""
@@ -274,12 +294,15 @@ class SimulatedIndex:
         metadata: bytes | bool = True,
         provenance: bytes | None = None,
         upload_time: str | None = None,
+        size: int | None = None,
+        kind: str | None = None,
     ) -> IndexFile:
         """Upload one file, creating project and release if need be, and return it.
 
         Without a file name a wheel is made; the end of the name (.whl, .tar.gz) chooses what is made, anything else
-        gets filler bytes. `metadata=False` offers no core metadata for a wheel, bytes offer just those. Uploading
-        under another spelling of the name changes the display name.
+        gets filler bytes. `metadata=False` offers no core metadata for a wheel, bytes offer just those; `size` and
+        `kind` (of the legacy JSON's `packagetype`) are said instead of the truth. Uploading under another spelling of
+        the name changes the display name.
         """
         filename = filename or f"{module_name(name)}-{version}-py3-none-any.whl"
         inside = core_metadata(name, version, requires_python=requires_python, requires_dist=requires_dist)
@@ -307,6 +330,8 @@ class SimulatedIndex:
             metadata or None,
             provenance,
             normal,
+            size,
+            kind,
         )
         self._store(file)
         release = replace(release, files=(*release.files, file))
@@ -362,6 +387,11 @@ class SimulatedIndex:
     def rename(self, display: str) -> None:
         """Change the spelling of a project's name, e.g. `rename("Foo_Bar")`."""
         self._record(replace(self.project(display), name=display), (f"rename to {display}", None))
+
+    def describe(self, name: str, **info: Any) -> None:
+        """Set fields of `info` in the legacy JSON, as a release with other metadata does: `summary`, `classifiers`, …"""
+        project = self.project(name)
+        self._record(replace(project, info={**project.info, **info}), ("update description", None))
 
     def touch(self, name: str, action: str = "add Maintainer lars") -> None:
         """Advance a project's serial without changing any page but for it."""
@@ -513,6 +543,8 @@ class Site:
     def _route(self, path: str, headers: Mapping[str, str], effect: Effect | None) -> Response:
         if path == "/simple/":
             return self._list(headers, effect)
+        if path == "/simple":  # where bandersnatch asks for the list
+            return Response(301, {"location": f"{self.place.index}/simple/"}, b"")
         if found := re.fullmatch(r"/simple/([^/]*)(/?)", path):
             name = _normal(found[1])
             if found[2] and name == found[1]:

@@ -9,10 +9,19 @@ import base64
 import gzip
 import hashlib
 import io
+import re
 import tarfile
 import zipfile
 from collections.abc import Sequence
 
+KINDS = {
+    "whl": "bdist_wheel",
+    "egg": "bdist_egg",
+    "exe": "bdist_wininst",
+    "msi": "bdist_msi",
+    "dmg": "bdist_dmg",
+    "rpm": "bdist_rpm",
+}
 _EPOCH = (2026, 1, 1, 0, 0, 0)
 
 
@@ -30,6 +39,19 @@ def core_metadata(
 def module_name(name: str) -> str:
     """Return the module that a simulated distribution contains, e.g. `foo_bar` for `Foo.Bar`."""
     return name.replace("-", "_").replace(".", "_").lower()
+
+
+def package_type(filename: str) -> str:
+    """Return the legacy JSON's word for the kind of a file, as far as its name tells."""
+    return KINDS.get(filename.rpartition(".")[2], "sdist")
+
+
+def python_version(filename: str, kind: str) -> str:
+    """Return the legacy JSON's `python_version`: a wheel's first tag, `2.7` of an egg or installer, else `source`."""
+    if filename.endswith(".whl"):
+        return filename.split("-")[-3]
+    found = re.search(r"-py(\d\.\d+)", filename)
+    return found[1] if found else "source" if kind == "sdist" else "any"
 
 
 def make_wheel(name: str, version: str, metadata: bytes) -> bytes:

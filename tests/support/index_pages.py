@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import html
 import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
+from packaging.version import InvalidVersion, Version
+
 if TYPE_CHECKING:
-    from support.index import IndexFile, Project, Snapshot
+    from support.index import IndexFile, Project, Release, Snapshot
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "text/html"
@@ -46,6 +50,14 @@ DIALECTS = {
     "html+legacy": Dialect(form="html"),
     "html": Dialect(form="html", api="1.0", serials="none", etags=False, legacy=False, relative=True),
 }
+
+
+NULL_INFO = [
+    "author_email", "bugtrack_url", "description_content_type", "docs_url", "download_url", "dynamic", "home_page",
+    "keywords", "license", "license_expression", "license_files", "maintainer", "maintainer_email", "platform",
+    "project_urls", "provides_extra", "requires_dist",
+]  # fmt: skip
+"""What `info` says nothing about unless a test does (`SimulatedIndex.describe`)."""
 
 
 @dataclass(frozen=True)
@@ -105,22 +117,23 @@ def legacy_json(project: Project, place: Place) -> bytes | None:
     releases = [release for release in project.releases.values() if not release.quarantined]
     if not releases or project.status == "quarantined":
         return None
-    latest = next((release for release in reversed(releases) if release.yanked is None), releases[-1])
+    latest = latest_release(releases)
     requires_python = latest.files[0].requires_python if latest.files else None
     return _dump(
         {
             "info": {
+                **dict.fromkeys(NULL_INFO),
                 "author": "",
-                "author_email": None,
                 "classifiers": [],
                 "description": f"{project.name}, simulated",
+                "downloads": {"last_day": -1, "last_month": -1, "last_week": -1},
                 "name": project.name,
-                "requires_dist": None,
                 "requires_python": requires_python,
                 "summary": f"{project.name}, simulated",
                 "version": latest.version,
                 "yanked": latest.yanked is not None,
                 "yanked_reason": latest.yanked or None,
+                **project.info,
             },
             "last_serial": project.serial,
             "releases": {
@@ -133,6 +146,30 @@ def legacy_json(project: Project, place: Place) -> bytes | None:
     )
 
 
+def latest_release(releases: Sequence[Release]) -> Release:
+    """Return the one of which PyPI tells in `info`: not yanked before yanked, final before pre-release, then the greatest.
+
+    Releases without files count, and versions that are none of PEP 440 come last.
+    """
+    return max(releases, key=lambda release: (release.yanked is None, *_rank(release.version)))
+
+
+def _rank(version: str) -> tuple[int, Version, tuple[str, ...]]:
+    try:
+        parsed = Version(version)
+    except InvalidVersion:
+        return 0, Version("0"), tuple(_legacy_parts(version))
+    return 1 if parsed.is_prerelease else 2, parsed, ()
+
+
+def _legacy_parts(version: str) -> Iterator[str]:
+    """Yield what setuptools compared before PEP 440, and PyPI does to this day: numbers come after words."""
+    words = {"pre": "c", "preview": "c", "-": "final-", "rc": "c", "dev": "@"}
+    for part in re.findall(r"\d+|[a-z]+|-|[^\d.a-z-]+", version.lower()):
+        yield part.zfill(8) if part.isdigit() else f"*{words.get(part, part)}"
+    yield "*final"
+
+
 def _file(file: IndexFile, dialect: Dialect, place: Place) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "filename": file.filename,
@@ -142,7 +179,7 @@ def _file(file: IndexFile, dialect: Dialect, place: Place) -> dict[str, Any]:
         "yanked": False if file.yanked is None else file.yanked or True,
     }
     if dialect.minor >= 1:
-        entry |= {"size": len(file.content), "upload-time": file.upload_time}
+        entry |= {"size": file.size, "upload-time": file.upload_time}
     if dialect.core_metadata:
         known = False if file.metadata is None else {"sha256": file.metadata_sha256}
         entry |= {"core-metadata": known, "data-dist-info-metadata": known}
@@ -176,9 +213,9 @@ def _legacy_file(file: IndexFile, place: Place) -> dict[str, Any]:
         "has_sig": False,
         "md5_digest": file.md5,
         "packagetype": file.packagetype,
-        "python_version": "py3" if file.packagetype == "bdist_wheel" else "source",
+        "python_version": file.python_version,
         "requires_python": file.requires_python,
-        "size": len(file.content),
+        "size": file.size,
         "upload_time": instant,
         "upload_time_iso_8601": file.upload_time,
         "url": place.file_url(file.path),

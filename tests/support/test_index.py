@@ -316,6 +316,45 @@ def test_legacy_json_has_pypis_keys_and_the_pages_facts(index, upstream):
         assert entry["yanked"] is (file.yanked is not None)
 
 
+def test_legacy_json_tells_of_the_release_that_pypi_takes_for_the_latest(index, upstream):
+    for version in ("1.0", "1.10", "1.9", "2.0rc1", "0.1-odd"):
+        index.upload("six", version, f"six-{version}.tar.gz")
+
+    def told():
+        return legacy(upstream, "six")["info"]["version"]
+
+    assert told() == "1.10"
+    index.release("six", "1.11")
+    assert told() == "1.11", "a release without files counts"
+    index.yank("six", "1.11")
+    index.yank("six", "1.10")
+    index.yank("six", "1.9")
+    index.yank("six", "1.0")
+    assert told() == "2.0rc1"
+    index.yank("six", "2.0rc1")
+    assert told() == "0.1-odd"
+
+
+def test_legacy_json_says_what_a_test_described(index, upstream):
+    index.upload("six", "1.0", "six-1.0-cp39-cp39-win_amd64.whl", b"x", size=5 << 30)
+    index.upload("six", "1.0", "six-1.0-py2.7.egg", b"egg")
+    index.upload("six", "1.0", "six-1.0.linux-x86_64.tar.gz", b"y", kind="bdist_dumb")
+    before = index.serial
+    index.describe("Six", classifiers=["Typing :: Typed"], summary=None)
+
+    document = legacy(upstream, "six")
+
+    assert document["info"]["classifiers"] == ["Typing :: Typed"]
+    assert (document["info"]["summary"], document["info"]["keywords"]) == (None, None)
+    assert document["last_serial"] == index.serial == before + 1
+    said = [
+        (entry["packagetype"], entry["python_version"], entry["size"])
+        for entry in document["releases"]["1.0"]
+    ]
+    assert said == [("bdist_wheel", "cp39", 5 << 30), ("bdist_egg", "2.7", 3), ("bdist_dumb", "any", 1)]
+    assert [file.size for file in page(upstream, "six").detail.files] == [5 << 30, 3, 1]
+
+
 # Conditional requests and ranges.
 
 

@@ -1,5 +1,6 @@
 """Scenarios: given an index, when we mirror, then these pages and files. Every run ends with the invariants."""
 
+import asyncio
 import hashlib
 import json
 
@@ -253,38 +254,48 @@ def test_an_upstream_that_cannot_resume_gives_the_whole_file(world, answer):
 def test_bytes_that_are_in_place_are_not_downloaded_again(world):
     world.mirror()
     packages = {key: world.read(key) for key in world.keys("web/packages/")}
-    world.catalog_path.unlink()  # a lost catalog: the tree is all there is
-    for suffix in ("-wal", "-shm"):
-        world.catalog_path.with_name(world.catalog_path.name + suffix).unlink(missing_ok=True)
+    lose_catalog(world)  # the tree is all there is
     asked = len(world.upstream.requests("file:*"))
+    world.options = _with(world, force_check=True)  # and all of it is looked at
 
     summary = world.mirror()
 
-    assert [
-        r.target for r in world.upstream.requests("file:*")[asked:] if not r.target.endswith(".metadata")
-    ] == []
+    assert world.upstream.requests("file:*")[asked:] == []
     assert summary.adopted == 3
     assert {key: world.read(key) for key in world.keys("web/packages/")} == packages
 
 
-def test_bytes_in_place_that_are_wrong_are_replaced(world):
+def test_bytes_in_place_that_are_wrong_are_replaced_when_they_are_looked_at(world):
     world.mirror()
-    for suffix in ("", "-wal", "-shm"):
-        world.catalog_path.with_name(world.catalog_path.name + suffix).unlink(missing_ok=True)
+    lose_catalog(world)
     (key,) = [k for k in world.keys("web/packages/") if k.endswith("A-1.0.tar.gz")]
     good = world.read(key)
-
-    async def spoil():
-        from frumious.storage.base import Item
-
-        await world.storage.write([Item(key, b"x" * len(good))])
-
-    import asyncio
-
-    asyncio.run(spoil())
+    put(world, key, b"x" * len(good))
+    assert world.mirror(check=False).files == 0  # the size is right, and nobody has read it yet
+    world.options = _with(world, force_check=True)
     summary = world.mirror()
     assert summary.exit_code is ExitCode.WHOLE
+    assert summary.files == 1
     assert world.read(key) == good
+
+
+def test_size_and_time_are_enough_if_the_operator_says_so(world):
+    world.mirror()
+    lose_catalog(world)
+    world.options = _with(world, force_check=True, trust_stat=True)
+    (key,) = [k for k in world.keys("web/packages/") if k.endswith("A-1.0.tar.gz")]
+    good = world.read(key)
+    asyncio.run(_spoil_unseen(world, key, good))
+    world.mirror(check=False)
+    assert world.read(key) != good
+
+
+async def _spoil_unseen(world, key, good):
+    """Replace bytes under the same size and time."""
+    from frumious.storage.base import Item, Options
+
+    (stat,) = await world.storage.stat([key])
+    await world.storage.write([Item(key, b"x" * len(good), Options(modified=stat.modified))])
 
 
 def test_a_replaced_file_gets_a_path_of_its_own(world):
@@ -606,20 +617,25 @@ def test_two_projects_cannot_claim_one_path_with_different_bytes(world):
     assert thief.sha256 != wheel.sha256
 
 
-def test_other_peoples_runs_are_noticed(world):
+def test_other_peoples_runs_are_noticed_and_what_they_changed_is_read(world):
     world.mirror()
-
-    async def interfere():
-        from frumious.storage.base import Item
-
-        await world.storage.write([Item("status", b"1"), Item("web/simple/a/index.html", b"theirs")])
-
-    import asyncio
-
-    asyncio.run(interfere())
+    put(world, "status", b"1")
     asked = len(world.upstream.requests("page:*"))
     summary = world.mirror(check=False)
     assert any("another program" in text for text in notices(world))
+    assert len(world.upstream.requests("page:*")) == asked
+    assert (summary.unchanged, summary.files) == (2, 0)
+    assert world.text("status") == str(world.index.serial)
+
+
+@pytest.mark.parametrize("status", [b"", b"x"])
+def test_a_status_that_says_nothing_makes_every_project_be_looked_at_again(world, status):
+    world.mirror()
+    put(world, "status", status)
+    put(world, "web/simple/a/index.html", b"theirs")
+    asked = len(world.upstream.requests("page:*"))
+    summary = world.mirror(check=False)
+    assert any("looked at again" in text for text in notices(world))
     assert len(world.upstream.requests("page:*")) == asked + 2
     assert summary.files == 0
     assert world.text("status") == str(world.index.serial)
@@ -771,19 +787,17 @@ def lose_catalog(world):
         world.catalog_path.with_name(world.catalog_path.name + suffix).unlink(missing_ok=True)
 
 
-def test_sync_does_not_take_an_unknown_tree_off_its_list(world):
+def test_sync_of_one_project_takes_over_the_tree_around_it(world):
     world.mirror()
-    before = world.tree()
     lose_catalog(world)
-    with pytest.raises(StorageError, match="the catalog does not know") as caught:
-        world.sync("a")
-    assert "run `mirror` once" in caught.value.hint
-    assert world.tree() == before
+    world.sync("a")
+    assert world.listed() == ["A", "Foo.Bar"]
 
 
 def test_a_project_that_fails_while_its_tree_is_taken_over_stays_listed(world):
     world.mirror()
     lose_catalog(world)
+    world.index.upload("a", "2.0")
     world.faults.add("page:a", Status(500), times=None)
     assert world.mirror().exit_code is ExitCode.OWED
     assert world.listed() == ["A", "Foo.Bar"]
@@ -791,9 +805,16 @@ def test_a_project_that_fails_while_its_tree_is_taken_over_stays_listed(world):
 
 def test_a_take_over_that_ends_early_leaves_the_list(world):
     world.mirror()
-    before = world.root()
+    before = world.listed()
     lose_catalog(world)
     world.options = _with(world, stop_on_error=True, streams=1)
+    world.index.upload("a", "2.0")
     world.faults.add("page:a", Status(500), times=None)
     assert world.mirror().stopped
-    assert world.root() == before
+    assert world.listed() == before
+
+
+def put(world, key, body):
+    from frumious.storage.base import Item
+
+    asyncio.run(world.storage.write([Item(key, body)]))

@@ -28,7 +28,7 @@ class ProjectRow:
     """sha256 of upstream's page; None asks for the next answer to be read whatever it says."""
     page_digest: bytes | None
     """Digest of what we rendered."""
-    page_modified: int
+    page_modified: float
     attempts: int
     """Failures since the last success; 0 means nothing is owed."""
     wanted: int | None
@@ -84,7 +84,7 @@ class Publication:
     revision: Revision
     body_digest: bytes | None
     page_digest: bytes
-    page_modified: int
+    page_modified: float
     etag: str | None
     due_at: int | None
     """When upstream is asked again; None: when it would have been, since it was not asked now."""
@@ -286,7 +286,7 @@ class Adopted:
     """Upstream's; None asks for the project to be looked at."""
     published: int | None
     """What the page says; None where there is no page where it belongs."""
-    page_modified: int
+    page_modified: float
     due_at: int | None
     listed: bool = True
     hold: Sequence[HeldFile] = ()
@@ -427,8 +427,10 @@ class Catalog(Protocol):
         """Return the highest serial of any page; 0 if there is none."""
         ...
 
-    async def distrust(self) -> None:
-        """Forget what we know of upstream's pages, so that each is asked for again; held files stay."""
+    async def distrust(self, *, pages: bool = True) -> None:
+        """Forget upstream's list as it was applied, and with `pages` what we know of upstream's pages, so that each is
+        asked for again; held files stay.
+        """
         ...
 
     async def finish(self, finish: Finish) -> None:

@@ -481,11 +481,12 @@ class SqliteCatalog:
 
         await self._write(work)
 
-    async def distrust(self) -> None:
+    async def distrust(self, *, pages: bool = True) -> None:
         def work(db: apsw.Connection) -> None:
-            db.execute(
-                "UPDATE project SET etag = NULL, body_digest = NULL, page_digest = NULL, serial = NULL"
-            )
+            if pages:
+                db.execute(
+                    "UPDATE project SET etag = NULL, body_digest = NULL, page_digest = NULL, serial = NULL"
+                )
             db.execute("DELETE FROM applied")
             _set(db, list_etag=None, root_stale=1)
 
@@ -900,7 +901,7 @@ def _translate(error: apsw.Error, path: Path | None) -> CatalogError:
         case apsw.CorruptError() | apsw.NotADBError() | apsw.FormatError():
             return CatalogBroken(
                 f"{where} is damaged ({error})",
-                hint="move it away and run again: the tree is read again, and files that are right are not downloaded twice",
+                hint="`frumious catalog rebuild` makes it again from the tree; files that are right are not downloaded twice",
             )
         case apsw.BusyError() | apsw.LockedError():
             return CatalogError(

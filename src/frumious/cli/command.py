@@ -13,21 +13,37 @@ import signal
 import subprocess
 import time
 import traceback
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from frumious.cli.console import can_show_live, hand_on_to_root, log, set_up_logging, tell, watching
+from frumious.cli.config_command import check, show
+from frumious.cli.console import (
+    can_show_live,
+    hand_on_to_root,
+    log,
+    log_event,
+    set_up_logging,
+    tell,
+    watching,
+)
+from frumious.cli.exit_codes import THEIR_COMMANDS, bandersnatch_code, wants_bandersnatch_codes
+from frumious.cli.inspect import explanation_json, explanation_text, plan_json, plan_text, read_question
 from frumious.config import Loaded, MissingConfig, Settings, load, write_default_config
 from frumious.errors import ConfigError, FrumiousError, LockHeld, UsageError
 from frumious.model.names import InvalidName, NormalizedName, normalize
 from frumious.sync.engine import mirror, sync
 from frumious.sync.events import Event, Observer
+from frumious.sync.explain import explain
+from frumious.sync.preview import preview
 from frumious.sync.summary import ExitCode, Summary
+from frumious.sync.takeover import TakenOver, take_over
 from frumious.sync.text import human_bytes, human_seconds
-from frumious.wiring import open_mirror
+from frumious.wiring import Asked, open_mirror, open_reader
 
 INTERNAL_ERROR = 1
+
+T = TypeVar("T")
 
 
 class Interrupted(Exception):
@@ -43,9 +59,11 @@ def execute(parsed: argparse.Namespace) -> int:
     """Run the command that was typed."""
     set_up_logging(debug=parsed.debug)
     try:
-        return _execute(parsed)
+        return _COMMANDS[parsed.command](parsed)
     except FrumiousError as error:
         tell(error)
+        if parsed.command in THEIR_COMMANDS and wants_bandersnatch_codes(parsed.config):
+            return bandersnatch_code(error.exit_code, usage=isinstance(error, UsageError))
         return error.exit_code
     except Interrupted as stop:
         log.warning("stopped by %s; what is published stays, the next run goes on from here", stop)
@@ -69,7 +87,7 @@ def _execute(parsed: argparse.Namespace) -> int:
     seen = Summary(command=parsed.command, started=time.time())
     try:
         with watching(live=can_show_live() and not parsed.debug) as observe:
-            summary = asyncio.run(_stoppable(_run(loaded, names, _both(seen.see, observe))))
+            summary = asyncio.run(_stoppable(_run(loaded, names, _asked(parsed), _both(seen.see, observe))))
     except (FrumiousError, Interrupted) as error:
         _report_broken_off(seen, error, settings)
         if isinstance(error, FrumiousError) and settings.run_after and seen.changed:
@@ -82,7 +100,15 @@ def _execute(parsed: argparse.Namespace) -> int:
         _write_summary(settings.summary_file, summary.as_json())
     if settings.run_after and summary.changed:
         _run_after(settings, summary)
+    if settings.exit_codes == "bandersnatch":
+        return bandersnatch_code(summary.exit_code, stopped=summary.stopped is not None)
     return summary.exit_code
+
+
+def _asked(parsed: argparse.Namespace) -> Asked:
+    if parsed.command == "sync":
+        return Asked(skip_root=parsed.skip_simple_root)
+    return Asked(force_check=parsed.force_check, confirmed=parsed.confirm)
 
 
 def _has_nothing_but_missing(summary: Summary) -> bool:
@@ -149,14 +175,61 @@ def _apply_log_config(loaded: Loaded) -> None:
     hand_on_to_root()
 
 
-async def _run(loaded: Loaded, names: list[tuple[NormalizedName, str]] | None, observe: Observer) -> Summary:
-    async with open_mirror(loaded, observe) as opened:
+async def _run(
+    loaded: Loaded, names: list[tuple[NormalizedName, str]] | None, asked: Asked, observe: Observer
+) -> Summary:
+    async with open_mirror(loaded, observe, asked) as opened:
         if names is not None:
             return await sync(opened.ports, opened.options, names)
         return await mirror(opened.ports, opened.options)
 
 
-async def _stoppable(work: Coroutine[None, None, Summary]) -> Summary:
+def _inspect(parsed: argparse.Namespace) -> int:
+    """Run a command that reads and prints: `plan` or `explain`."""
+    question = read_question(parsed.what) if parsed.command == "explain" else None
+    loaded = load(parsed.config)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    _apply_log_config(loaded)
+
+    async def work(observe: Observer) -> str:
+        async with open_reader(loaded, observe) as opened:
+            if question is not None:
+                answer = await explain(opened.ports, opened.options, question)
+                return explanation_json(answer) if parsed.json else explanation_text(answer)
+            found = await preview(opened.ports, opened.options)
+            return plan_json(found) if parsed.json else plan_text(found)
+
+    if question is not None:
+        print(asyncio.run(_stoppable(work(log_event))))
+        return ExitCode.WHOLE
+    with watching(live=can_show_live() and not parsed.debug) as observe:
+        text = asyncio.run(_stoppable(work(observe)))
+    print(text)
+    return ExitCode.WHOLE
+
+
+def _catalog(parsed: argparse.Namespace) -> int:
+    """Run `catalog rebuild`."""
+    loaded = load(parsed.config)
+    _apply_log_config(loaded)
+
+    async def work(observe: Observer) -> TakenOver:
+        async with open_mirror(loaded, observe, Asked(fresh_catalog=True)) as opened:
+            return await take_over(opened.ports, opened.options)
+
+    with watching(live=can_show_live() and not parsed.debug) as observe:
+        done = asyncio.run(_stoppable(work(observe)))
+    asked = f"; the next `mirror` asks upstream for {done.incomplete:,} of them" if done.incomplete else ""
+    log.info("catalog rebuilt: %s projects, %s files%s", f"{done.projects:,}", f"{done.files:,}", asked)
+    return ExitCode.WHOLE
+
+
+def _config(parsed: argparse.Namespace) -> int:
+    return show(parsed.config, as_json=parsed.json) if parsed.action == "show" else check(parsed.config)
+
+
+async def _stoppable(work: Coroutine[None, None, T]) -> T:
     """Run to the end, or until SIGINT or SIGTERM: then everything is cancelled and closed within seconds."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
@@ -227,3 +300,13 @@ def _run_after(settings: Settings, summary: Summary) -> None:
         return
     if done.returncode:
         log.error("run-after: %s ended with %d", command, done.returncode)
+
+
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "mirror": _execute,
+    "sync": _execute,
+    "plan": _inspect,
+    "explain": _inspect,
+    "catalog": _catalog,
+    "config": _config,
+}

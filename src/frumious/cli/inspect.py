@@ -69,7 +69,9 @@ def _count(number: int, what: str) -> str:
 
 def read_question(text: str) -> Question:
     """Read NAME, NAME==VERSION or a file name; raises UsageError."""
-    if "/" not in text and text.lower().endswith((".whl", ".gz", ".zip", ".bz2", ".egg", ".exe", ".msi", ".tgz")):
+    if "/" not in text and text.lower().endswith(
+        (".whl", ".gz", ".zip", ".bz2", ".egg", ".exe", ".msi", ".tgz")
+    ):
         return _question(_project_of(text), filename=text)
     name, _, version = text.partition("==")
     return _question(name.strip(), version=version.strip() or None)
@@ -126,7 +128,12 @@ def explanation_json(found: Explanation) -> str:
 
 
 def _verdict_json(verdict: Verdict) -> dict[str, object]:
-    return {"keep": verdict.keep, "rule": verdict.rule or None, "reason": verdict.reason, "until": verdict.until}
+    return {
+        "keep": verdict.keep,
+        "rule": verdict.rule or None,
+        "reason": verdict.reason,
+        "until": verdict.until,
+    }
 
 
 def _explanation_lines(found: Explanation) -> Iterator[str]:

@@ -15,6 +15,7 @@ from frumious.sync.events import (
     ProjectMissing,
     ProjectPublished,
     ProjectUnchanged,
+    TreeRead,
 )
 from frumious.sync.text import human_bytes
 
@@ -25,10 +26,14 @@ class Tally:
     def __init__(self) -> None:
         self.planned = self.done = self.failed = self.files = self.files_planned = 0
         self.bytes = self.bytes_planned = 0
+        self.tree_projects = self.tree_files = 0
 
     def see(self, event: Event) -> None:
         """Count an event."""
         match event:
+            case TreeRead():
+                self.tree_projects += event.projects
+                self.tree_files += event.files
             case Planned():
                 self.planned += event.projects
             case FilesPlanned():
@@ -94,14 +99,23 @@ def clock(seconds: float) -> str:
 
 def live_lines(tally: Tally, pace: Pace, now: float) -> tuple[str, str]:
     """Return the two lines of live progress; each fits 80 columns beside a bar of 24 even for the whole of PyPI."""
-    parts = [f"{tally.done:,}/{tally.planned:,} projects" if tally.planned else "asking upstream"]
+    parts = [f"{tally.done:,}/{tally.planned:,} projects" if tally.planned else _beginning(tally)]
     return ", ".join([*parts, *_times(tally, pace, now)]), ", ".join(_downloads(tally, pace, now))
 
 
 def progress_line(tally: Tally, pace: Pace, now: float) -> str:
     """Return the same in one line, for a log."""
     projects = f"{tally.done:,} of {tally.planned:,} projects"
+    if tally.tree_projects and not tally.planned:
+        return ", ".join([_beginning(tally), *_times(tally, pace, now)])
     return ", ".join([projects, *_downloads(tally, pace, now), *_times(tally, pace, now)])
+
+
+def _beginning(tally: Tally) -> str:
+    """Return what is done before anything is planned."""
+    if tally.tree_projects:
+        return f"reading the tree: {tally.tree_projects:,} projects"
+    return "asking upstream"
 
 
 def _times(tally: Tally, pace: Pace, now: float) -> list[str]:

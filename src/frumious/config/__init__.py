@@ -7,6 +7,7 @@ here looks at the environment, opens a connection or knows what a setting is use
 from __future__ import annotations
 
 from frumious.config.default_file import default_config_text, write_default_config
+from frumious.config.diff_file import diff_paths, is_taken
 from frumious.config.loading import load, parse_config
 from frumious.config.pypi import default_master
 from frumious.config.settings import (
@@ -31,6 +32,8 @@ __all__ = [
     "SimpleFormat",
     "default_config_text",
     "default_master",
+    "diff_paths",
+    "is_taken",
     "load",
     "parse_config",
     "write_default_config",

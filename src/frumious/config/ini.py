@@ -56,6 +56,13 @@ class Ini:
         """Return what the file says at that place; raises configparser.InterpolationError."""
         return Found(self.parser.get(option.section, option.key), lines)
 
+    def value(self, section: str, key: str) -> str | None:
+        """Return what any key comes to, defaults included; None for one that is not there, or has no value.
+
+        Raises configparser.InterpolationError.
+        """
+        return self.parser.get(section, key, fallback="") or None
+
 
 def _new_parser() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(delimiters="=")
@@ -154,7 +161,12 @@ def _scan(text: str) -> tuple[dict[str, int], dict[tuple[str, str], tuple[int, .
 _USERINFO = re.compile(r"//\S*@")
 
 
+def without_secrets(text: str) -> str:
+    """Return text without the user and password of an address in it."""
+    return _USERINFO.sub("//***@", text)
+
+
 def shown(text: str) -> str:
     """Return text for a message: in one line, not too long, and without the password of an address."""
-    text = " ".join(_USERINFO.sub("//***@", text).split())
+    text = " ".join(without_secrets(text).split())
     return repr(text if len(text) <= 100 else text[:97] + "...")

@@ -1,43 +1,18 @@
-"""Names that bandersnatch knows and Frumious does not act on, so that no message takes them for typing errors."""
+"""Names that bandersnatch knows, or knew, and Frumious does not act on, so that no message takes them for typing errors."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-WORKING_PLUGINS = ("allowlist_project", "blocklist_project")
-OTHER_PLUGINS = (
-    "allowlist_release",
-    "blocklist_release",
-    "exclude_platform",
-    "latest_release",
-    "prerelease_release",
-    "project_requirements",
-    "project_requirements_pinned",
-    "regex_project",
-    "regex_project_metadata",
-    "regex_release",
-    "regex_release_file_metadata",
-    "size_project_metadata",
-    "version_range_release_file_metadata",
-    "versions_count_project_metadata",
-)
-# Sections of bandersnatch that do nothing here so far: their keys, None where any key may stand.
-OTHER_SECTIONS: Mapping[str, tuple[str, ...] | None] = {
-    "filter_prerelease": ("packages",),
-    "filter_regex": ("packages", "releases"),
-    "latest_release": ("keep", "sort_by"),
-    "regex_project_metadata": None,
-    "regex_release_file_metadata": None,
-    "s3": None,
-    "size_project_metadata": ("max_package_size",),
-    "version_range_release_file_metadata": None,
-    "versions_count_project_metadata": ("min_versions", "max_versions"),
-}
+OTHER_SECTIONS = ("s3",)
+"""Sections of bandersnatch that do nothing here so far; any key may stand in them."""
 # Without these, bandersnatch's former names would be taken for a typing error of something else.
 RENAMED = {
     "whitelist_project": "allowlist_project",
+    "whitelist_release": "allowlist_release",
     "blacklist_project": "blocklist_project",
+    "blacklist_release": "blocklist_release",
     "whitelist": "allowlist",
     "blacklist": "blocklist",
 }

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import configparser
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from frumious.config.diff_file import Unresolved, expand
+from frumious.config.filter_checks import FilterChecks
 from frumious.config.ini import Found, Ini, read_ini, shown
-from frumious.config.known import OTHER_SECTIONS, RENAMED, RETIRED, WORKING_PLUGINS, closest
+from frumious.config.known import OTHER_SECTIONS, RENAMED, RETIRED, closest
 from frumious.config.option import Option
 from frumious.config.options import CATALOG, KEYS, MAX_STREAMS, OPTIONS, STREAMS_PER_WORKER
+from frumious.config.plugins import FREE_SECTIONS
 from frumious.config.readers import Refused
 from frumious.config.settings import Line, Loaded, MissingConfig, Place, Settings
 from frumious.errors import ConfigError
@@ -60,24 +64,49 @@ def parse_config(text: str, source: str) -> Loaded:
             values[option.name] = value
     _check_addresses(values, ini, findings)
     _check_company(values, ini, findings)
-    _check_lists(values, findings)
-    _note_unknown(ini, findings)
+    filters = _filters(ini, findings)
+    checks = FilterChecks(values, ini)
+    for remark in checks.remarks():
+        findings.warn(remark.text, remark.section, remark.key, remark.line)
+    _note_unknown(ini, checks.foreign, findings)
     findings.settle()
-    places = {where: Place(source, lines[0]) for where, lines in ini.lines.items()}
-    return Loaded(_settings({**values, "filters": _filters(ini)}), source, findings.warnings, places)
+    places = {where: Place(source, lines[0]) for where, lines in _places(ini).items()}
+    return Loaded(_settings({**values, "filters": filters}), source, findings.warnings, places, _mirror(ini))
 
 
-def _filters(ini: Ini) -> dict[str, dict[str, tuple[Line, ...]]]:
+def _places(ini: Ini) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Return the lines of each key, those in [DEFAULT] also under the sections that take a value from there."""
+    inherited = {(option.section, option.key): ini.place(option) for option in OPTIONS}
+    return {**ini.lines, **{where: lines for where, lines in inherited.items() if lines is not None}}
+
+
+def _mirror(ini: Ini) -> dict[str, str]:
+    found = {}
+    for key in ini.parser["mirror"] if ini.parser.has_section("mirror") else ():
+        with suppress(configparser.InterpolationError):  # nobody reads it
+            found[key] = ini.parser.get("mirror", key)
+    return found
+
+
+def _filters(ini: Ini, findings: _Findings) -> dict[str, dict[str, tuple[Line, ...]]]:
     """Return what stands in the sections of filters, those of plugins from elsewhere included."""
     found: dict[str, dict[str, tuple[Line, ...]]] = {
         section: {} for section in ini.sections if section not in _OWN_SECTIONS
     }
+    options = {(option.section, option.key) for option in OPTIONS}
     for (section, key), lines in ini.lines.items():
-        if section in found:
+        if section not in found or (section, key) in options:
+            continue
+        try:
             found[section][key] = tuple(Found(ini.parser.get(section, key), lines).items())
+        except configparser.InterpolationError as error:
+            # What nobody reads may stand there, as in bandersnatch.
+            if section in FREE_SECTIONS:
+                findings.refuse_key(_interpolation(error, lines[0]), section, key)
     for option in OPTIONS:
         if option.section in found and (place := ini.place(option)) is not None:
-            found[option.section][option.key] = tuple(ini.found(option, place).items())
+            with suppress(configparser.InterpolationError):  # it has been refused
+                found[option.section][option.key] = tuple(ini.found(option, place).items())
     return {section: keys for section, keys in found.items() if keys}
 
 
@@ -120,12 +149,15 @@ class _Findings:
         return tuple(map(str, sorted(self._warnings, key=_line)))
 
     def refuse(self, problem: _Problem, option: Option) -> None:
+        self.refuse_key(problem, option.section, option.key)
+
+    def refuse_key(self, problem: _Problem, section: str, key: str) -> None:
         self._errors.append(
             ConfigError(
                 problem.text,
                 file=self._source,
-                section=option.section,
-                key=option.key,
+                section=section,
+                key=key,
                 line=problem.line,
                 hint=problem.hint,
             )
@@ -172,8 +204,6 @@ def _value(option: Option, ini: Ini, findings: _Findings) -> Any:
         value: Any = _read_lines(option, found)
     else:
         value = None if option.may_be_empty and not found.text else _read_one(option, found)
-    if not option.works and found.text and (option.same_as is None or value != option.read(option.same_as)):
-        findings.warn("accepted, has no effect yet", option.section, option.key, found.line)
     if note := option.note(found.text):
         findings.warn(note, option.section, option.key, found.line)
     return value
@@ -184,14 +214,23 @@ def _find(option: Option, ini: Ini) -> Found | None:
     if lines is None:
         return None
     try:
-        return ini.found(option, lines)
-    except configparser.InterpolationMissingOptionError as error:
-        problem = _Problem(f"%({error.reference})s names a key that is not there", lines[0])
-    except configparser.InterpolationDepthError:
-        problem = _Problem("%(...)s goes too deep; does it name itself?", lines[0])
-    except configparser.InterpolationError:
-        problem = _Problem("a bare % cannot be used", lines[0], "write %% for a percent sign")
+        found = ini.found(option, lines)
+        return Found(expand(found.text, ini.value), found.lines) if option.references else found
+    except Unresolved as unresolved:
+        problem = _Problem(str(unresolved), lines[0], "write, for instance, {{mirror_directory}}")
+    except configparser.InterpolationError as error:
+        problem = _interpolation(error, lines[0])
     raise _Unusable(problem)
+
+
+def _interpolation(error: configparser.InterpolationError, line: int) -> _Problem:
+    match error:
+        case configparser.InterpolationMissingOptionError():
+            return _Problem(f"%({error.reference})s names a key that is not there", line)
+        case configparser.InterpolationDepthError():
+            return _Problem("%(...)s goes too deep; does it name itself?", line)
+        case _:
+            return _Problem("a bare % cannot be used", line, "write %% for a percent sign")
 
 
 def _default(option: Option) -> Any:
@@ -255,41 +294,26 @@ def _check_company(values: Mapping[str, Any], ini: Ini, findings: _Findings) -> 
     for key, value, needed, effect in (
         ("download-mirror-no-fallback", True, "download-mirror", "this has no effect"),
         ("release-files", False, "root_uri", "the pages link to the addresses on upstream's pages"),
+        ("diff-append-epoch", True, "diff-file", "this has no effect"),
     ):
         lines = ini.lines.get(("mirror", key))
         if lines and values.get(_name(key)) is value and values.get(_name(needed), "refused") is None:
             findings.warn(f"without `{needed}` {effect}", "mirror", key, lines[0])
+    lines = ini.lines.get(("mirror", "delete_missing_packages"))
+    if lines and values.get("delete_missing_packages") and values.get("removal") == "keep":
+        text = "with `removal = keep` this has no effect"
+        findings.warn(text, "mirror", "delete_missing_packages", lines[0])
 
 
 def _name(key: str) -> str:
     return key.replace("-", "_")
 
 
-def _check_lists(values: Mapping[str, Any], findings: _Findings) -> None:
-    """Warn of a filter without its list, and of a list without its filter."""
-    enabled: tuple[Line, ...] | None = values.get("plugins")
-    if enabled is None:
-        return
-    for plugin, section, effect in zip(
-        WORKING_PLUGINS,
-        ("allowlist", "blocklist"),
-        ("everything is allowed", "nothing is blocked"),
-        strict=True,
-    ):
-        line = next((item.line for item in enabled if item.text == plugin), None)
-        items = values.get(f"{section}_packages")
-        if line is not None and items == ():
-            text = f"{plugin} finds nothing in [{section}] packages: {effect}"
-            findings.warn(text, "plugins", "enabled", line)
-        elif line is None and items:
-            text = f"this list has no effect, since [plugins] enabled does not name {plugin}"
-            findings.warn(text, section, "packages", items[0].line)
-
-
 # Keys and sections that nothing reads
 
 
-def _note_unknown(ini: Ini, findings: _Findings) -> None:
+def _note_unknown(ini: Ini, foreign: Sequence[str], findings: _Findings) -> None:
+    unless = f" unless {' or '.join(foreign)} reads it" if foreign else ""
     for section, line in ini.sections.items():
         if section in OTHER_SECTIONS:
             findings.warn("accepted, has no effect yet", section, None, line)
@@ -297,8 +321,8 @@ def _note_unknown(ini: Ini, findings: _Findings) -> None:
             meant = RENAMED.get(section) or closest(section, KEYS)
             if meant == "plugins":
                 findings.refuse_section(section, line)
-            else:
-                findings.warn(_unknown("section", meant, "[{}]"), section, None, line)
+            elif section not in foreign:
+                findings.warn(_unknown("section", meant, "[{}]", unless), section, None, line)
     for (section, key), lines in ini.lines.items():
         if note := _key_note(section, key, ini):
             findings.warn(note, section, key, lines[0])
@@ -327,5 +351,5 @@ def _default_note(key: str, ini: Ini) -> str | None:
     return None if key in known else _unknown("key", closest(key, known), "`{}`")
 
 
-def _unknown(what: str, meant: str | None, form: str) -> str:
-    return f"unknown {what}, ignored" + (f"; did you mean {form.format(meant)}?" if meant else "")
+def _unknown(what: str, meant: str | None, form: str, unless: str = "") -> str:
+    return f"unknown {what}, ignored{unless}" + (f"; did you mean {form.format(meant)}?" if meant else "")

@@ -43,10 +43,8 @@ class Option:
     group: str = ""
     field: str | None = None
     """The name in Settings; None: `key` as an identifier."""
-    works: bool = True
-    """False: known and checked, without effect so far."""
-    same_as: str | None = None
-    """For what has no effect: the value that asks for what happens anyway."""
+    references: bool = False
+    """`{{SECTION_OPTION}}` in its value stands for the value of another key."""
 
     @property
     def name(self) -> str:

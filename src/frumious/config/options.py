@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from frumious.config.filter_options import FILTER_OPTIONS
 from frumious.config.known import OTHER_SECTIONS
 from frumious.config.option import BOOL, FILE, SELECTION, InFile, Option
 from frumious.config.own_filter_options import OWN_FILTER_OPTIONS
+from frumious.config.plugins import FREE_SECTIONS
 from frumious.config.pypi import default_master
 from frumious.config.readers import (
+    DIGESTS,
+    digest_note,
     master_note,
     path_note,
     read_bool,
@@ -25,10 +27,10 @@ from frumious.config.readers import (
     read_plugin,
     read_proxy,
     read_root_uri,
+    read_share,
     read_simple_format,
     read_size,
     read_storage_backend,
-    read_text,
     read_timeout,
     read_url,
     slash_note,
@@ -50,37 +52,7 @@ UPSTREAM = "Upstream"
 WRITTEN = "What is written"
 POLITE = "Speed and politeness"
 RUNS = "Runs"
-NOT_YET = "Accepted, without effect so far"
-
-
-def _idle(
-    key: str,
-    read: Callable[[str], Any],
-    allowed: str,
-    *,
-    doc: str,
-    section: str = "mirror",
-    default: str = "",
-    shipped: bool = True,
-    same: bool = True,
-    many: bool = False,
-) -> Option:
-    """Return a key of bandersnatch's without effect; `same`: its default asks for what happens anyway."""
-    return Option(
-        section=section,
-        key=key,
-        read=read,
-        allowed=allowed,
-        doc=doc,
-        default=default,
-        shipped=shipped and section == "mirror",
-        may_be_empty=not default,
-        many=many,
-        in_file=InFile.ABSENT,
-        group=NOT_YET,
-        works=False,
-        same_as=default if default and same else None,
-    )
+REMOVAL = "What leaves"
 
 
 OPTIONS: tuple[Option, ...] = (
@@ -113,6 +85,17 @@ OPTIONS: tuple[Option, ...] = (
         allowed="`filesystem`",
         doc="Where bytes are kept. bandersnatch's `s3` is not supported yet and refused.",
         default="filesystem",
+        shipped=True,
+        in_file=InFile.ABSENT,
+        group=WHERE,
+    ),
+    Option(
+        key="storage-filesystem-manage-permissions",
+        read=read_bool,
+        allowed=BOOL,
+        doc="Make files and directories readable by everybody (0644 and 0755), whatever the umask. With false the "
+        "umask decides, and nobody's modes are changed.",
+        default="true",
         shipped=True,
         in_file=InFile.ABSENT,
         group=WHERE,
@@ -266,6 +249,38 @@ OPTIONS: tuple[Option, ...] = (
         group=WRITTEN,
     ),
     Option(
+        key="base-url",
+        read=read_url,
+        allowed="an https:// or http:// address, without query or fragment",
+        doc="The public address of this mirror, under which `web/` is served. With it the links in "
+        "`web/pypi/NAME/json` lead to this mirror. A final slash is dropped.",
+        example="https://pypi.example.org",
+        may_be_empty=True,
+        note=slash_note,
+        group=WRITTEN,
+    ),
+    Option(
+        key="digest_name",
+        read=read_digest_name,
+        allowed=f"{', '.join(DIGESTS[:-1])} or {DIGESTS[-1]}, in any case",
+        doc="The digest in the links of HTML pages. JSON pages have SHA-256 whatever stands here, and files are "
+        "compared by it: a change downloads nothing again.",
+        default="sha256",
+        shipped=True,
+        note=digest_note,
+        in_file=InFile.ABSENT,
+        group=WRITTEN,
+    ),
+    Option(
+        key="keep_index_versions",
+        read=whole(0),
+        allowed="a whole number; 0 keeps none",
+        doc="How many pages of a project to keep, the one that is out included, in `versions/` beside it. The page "
+        "itself is then a relative symbolic link to the newest.",
+        default="0",
+        group=WRITTEN,
+    ),
+    Option(
         key="workers",
         read=whole(1, MAX_WORKERS),
         allowed=f"a whole number from 1 to {MAX_WORKERS}",
@@ -318,12 +333,47 @@ OPTIONS: tuple[Option, ...] = (
         group=RUNS,
     ),
     Option(
+        key="compare-method",
+        read=word("hash", "stat"),
+        allowed="`hash` or `stat`",
+        doc="How to find out that a file on disk which the catalog does not know is the right one: read it, or trust "
+        "its size and time.",
+        default="hash",
+        shipped=True,
+        in_file=InFile.ABSENT,
+        group=RUNS,
+    ),
+    Option(
         key="recheck-days",
         read=whole(1, 3650),
         allowed="a whole number from 1 to 3650",
         doc="Ask for an unchanged project again after so many days: not everything that changes upstream moves a "
         "serial.",
         default="14",
+        group=RUNS,
+    ),
+    Option(
+        key="diff-file",
+        read=read_path,
+        allowed=FILE,
+        doc="List the files that a run made or changed there, and those that it deleted in a second file whose name "
+        "has `.deleted` at the end. In an existing directory the name is `mirrored-files`. `{{SECTION_OPTION}}` "
+        "stands for the value of another key.",
+        example="{{mirror_directory}}/mirrored-files",
+        shipped=True,
+        may_be_empty=True,
+        note=path_note,
+        references=True,
+        group=RUNS,
+    ),
+    Option(
+        key="diff-append-epoch",
+        read=read_bool,
+        allowed=BOOL,
+        doc="Add `-` and the start of the run, in seconds since 1970, to the name of `diff-file`. Older lists then "
+        "stay: removing them is up to you.",
+        default="false",
+        shipped=True,
         group=RUNS,
     ),
     Option(
@@ -357,12 +407,104 @@ OPTIONS: tuple[Option, ...] = (
         group=RUNS,
     ),
     Option(
+        key="exit-codes",
+        read=word("frumious", "bandersnatch"),
+        allowed="`frumious` or `bandersnatch`",
+        doc="Whose exit codes to use; with `bandersnatch`, a run that left projects for the next one ends with 0.",
+        default="frumious",
+        group=RUNS,
+    ),
+    Option(
+        key="verifiers",
+        read=whole(1),
+        allowed="a whole number, 1 or more",
+        doc="Projects that `verify` looks at, at the same time.",
+        default="3",
+        shipped=True,
+        in_file=InFile.ABSENT,
+        group=RUNS,
+    ),
+    Option(
+        key="removal",
+        read=word("follow", "keep"),
+        allowed="`follow` or `keep`",
+        doc="What to do with projects and files that upstream has removed, or that the filters drop: follow, or keep "
+        "them. What upstream has quarantined is withdrawn in either case.",
+        default="follow",
+        group=REMOVAL,
+    ),
+    Option(
+        key="trash-days",
+        read=whole(0, 3650),
+        allowed="a whole number from 0 to 3650",
+        doc="How long removed files can be brought back. 0: they are deleted at once.",
+        default="30",
+        group=REMOVAL,
+    ),
+    Option(
+        key="removal-max-projects",
+        read=whole(0),
+        allowed="a whole number, 0 or more",
+        doc="The guard: a run that would remove more projects than this, and a larger share than "
+        "`removal-max-percent`, removes nothing.",
+        default="100",
+        group=REMOVAL,
+    ),
+    Option(
+        key="removal-max-files",
+        read=whole(0),
+        allowed="a whole number, 0 or more",
+        doc="The same for files.",
+        default="1000",
+        group=REMOVAL,
+    ),
+    Option(
+        key="removal-max-percent",
+        read=read_share,
+        allowed="a number from 0 to 100, without a percent sign",
+        doc="The share of the mirror's projects, or files, up to which a run may remove more than those numbers.",
+        default="5",
+        group=REMOVAL,
+    ),
+    Option(
+        key="cleanup",
+        read=read_bool,
+        allowed=BOOL,
+        doc="Remove directories of unnormalized names in `web/simple`, left by bandersnatch before 4.0.",
+        default="false",
+        shipped=True,
+        in_file=InFile.ABSENT,
+        group=REMOVAL,
+    ),
+    Option(
+        key="cleanup_todo",
+        read=read_bool,
+        allowed=BOOL,
+        doc="bandersnatch: drop projects that upstream does not have from `todo`. Frumious does this anyway, so that "
+        "neither value changes anything.",
+        default="false",
+        shipped=True,
+        in_file=InFile.ABSENT,
+        group=REMOVAL,
+    ),
+    Option(
+        key="delete_missing_packages",
+        read=read_bool,
+        allowed=BOOL,
+        doc="bandersnatch: delete projects that upstream does not have any more. Frumious does this with "
+        "`removal = follow`, its default, so that neither value changes anything: write `removal = keep` to keep them.",
+        default="false",
+        shipped=True,
+        in_file=InFile.ABSENT,
+        group=REMOVAL,
+    ),
+    Option(
         section="plugins",
         key="enabled",
         read=read_plugin,
-        allowed="`allowlist_project` and `blocklist_project`, one on each line",
-        doc="The filters in force. Any other name is refused, since a filter that is not applied would mean a larger "
-        "mirror than you asked for.",
+        allowed="names of plugins, one on each line",
+        doc="The filters in force: those below, and plugins that are installed beside Frumious. Any other name is "
+        "refused, since a filter that is not applied would mean a larger mirror than you asked for.",
         default_shown="none",
         example="\n    allowlist_project",
         may_be_empty=True,
@@ -372,94 +514,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     *FILTER_OPTIONS,
     *OWN_FILTER_OPTIONS,
-    _idle(
-        "compare-method",
-        word("hash", "stat"),
-        "`hash` or `stat`",
-        default="hash",
-        doc="How bandersnatch finds out that a file on disk is the right one.",
-    ),
-    _idle(
-        "digest_name",
-        read_digest_name,
-        "a digest that Python's hashlib knows, in any case",
-        default="sha256",
-        doc="The digest in pages. Frumious publishes SHA-256.",
-    ),
-    _idle(
-        "keep_index_versions",
-        whole(0),
-        "a whole number, 0 or more",
-        default="0",
-        shipped=False,
-        doc="How many earlier pages of a project to keep.",
-    ),
-    _idle("diff-file", read_text, FILE, doc="Where bandersnatch lists the files that a run wrote."),
-    _idle(
-        "diff-append-epoch",
-        read_bool,
-        BOOL,
-        default="false",
-        doc="Add the time to the name of `diff-file`.",
-    ),
-    _idle(
-        "cleanup",
-        read_bool,
-        BOOL,
-        default="false",
-        doc="Remove directories of unnormalized names, left by bandersnatch before 4.0.",
-    ),
-    _idle(
-        "cleanup_todo",
-        read_bool,
-        BOOL,
-        default="false",
-        doc="Drop projects that upstream does not have from `todo`.",
-    ),
-    _idle(
-        "delete_missing_packages",
-        read_bool,
-        BOOL,
-        default="false",
-        doc="Delete projects that upstream does not have any more.",
-    ),
-    _idle(
-        "verifiers",
-        whole(1),
-        "a whole number, 1 or more",
-        default="3",
-        same=False,
-        doc="Projects that `verify` looks at, at the same time.",
-    ),
-    _idle(
-        "storage-filesystem-manage-permissions",
-        read_bool,
-        BOOL,
-        default="true",
-        doc="Set the mode of files. Frumious makes them readable for everybody.",
-    ),
-    _idle(
-        "requirements",
-        read_text,
-        "one file name on each line",
-        section="allowlist",
-        many=True,
-        doc="Requirements files, for `project_requirements`.",
-    ),
-    _idle("requirements_path", read_text, FILE, section="allowlist", doc="Where `requirements` lie."),
-    _idle(
-        "platforms",
-        read_text,
-        "words, separated by blanks or lines",
-        section="blocklist",
-        many=True,
-        doc="Platforms whose files `exclude_platform` drops.",
-    ),
 )
 
 
 KEYS: Mapping[str, tuple[str, ...] | None] = {
     section: tuple(option.key for option in OPTIONS if option.section == section)
     for section in dict.fromkeys(option.section for option in OPTIONS)
-} | dict(OTHER_SECTIONS)
+} | dict.fromkeys((*FREE_SECTIONS, *OTHER_SECTIONS))
 """The keys of every known section; None where any key may stand."""

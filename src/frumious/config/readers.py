@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import hashlib
 import math
 import re
 import shlex
@@ -11,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from frumious.config.known import OTHER_PLUGINS, RENAMED, WORKING_PLUGINS, closest
+from frumious.config.known import RENAMED
 from frumious.config.settings import MinFree, SimpleFormat
 
 
@@ -167,16 +166,49 @@ def read_command(text: str) -> tuple[str, ...]:
         raise Refused(str(error).lower()) from None
 
 
+def read_share(text: str) -> float:
+    number = read_number(text)
+    if number > 100:
+        raise Refused
+    return number
+
+
 def read_storage_backend(text: str) -> str:
     if text != "filesystem":
         raise Refused("not supported yet")
     return text
 
 
+# What hashlib has everywhere and gives a digest of one length. Whether installers know it is said by digest_note.
+DIGESTS = (
+    "md5",
+    "sha256",
+    "sha384",
+    "sha512",
+    "sha3_224",
+    "sha3_256",
+    "sha3_384",
+    "sha3_512",
+    "blake2b",
+    "blake2s",
+)
+_UV_KNOWS = frozenset({"md5", "sha256", "sha384", "sha512", "blake2b"})
+
+
 def read_digest_name(text: str) -> str:
-    if text.lower() not in hashlib.algorithms_available:
+    name = text.lower()
+    if name in {"sha1", "sha224"}:
+        raise Refused("uv refuses every HTML page with this digest")
+    if name not in DIGESTS:
         raise Refused
-    return text.lower()
+    return name
+
+
+def digest_note(text: str) -> str | None:
+    name = text.lower()
+    if name not in _UV_KNOWS:
+        return "uv refuses HTML pages with this digest, and pip does not check it"
+    return "pip does not check this digest" if name == "blake2b" else None
 
 
 def word(*words: str) -> Callable[[str], str]:
@@ -199,8 +231,13 @@ _ONE_PER_LINE = "write one item on each line, indented under the key"
 def _refuse_comma_list(text: str) -> None:
     # A requirement may hold commas (`six>=1,<2`), so only a row of bare names is taken for a list.
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if "," in text and parts and all(map(_NAME.fullmatch, parts)):
+    if "," in text and parts and all(map(is_name, parts)):
         raise Refused("commas do not separate items", hint=_ONE_PER_LINE)
+
+
+def is_name(text: str) -> bool:
+    """Say whether text is the name of a project, and nothing more."""
+    return _NAME.fullmatch(text) is not None
 
 
 def read_package(text: str) -> str:
@@ -208,24 +245,24 @@ def read_package(text: str) -> str:
     return text
 
 
+_PLUGIN = re.compile(r"[\w.-]+")
+
+
 def read_plugin(text: str) -> str:
+    """Return a name that a plugin may have; whether one has it is known when they are loaded."""
     _refuse_comma_list(text)
-    if text in WORKING_PLUGINS:
-        return text
     if text == "all":
         raise Refused(
             "in bandersnatch it also enables filters that drop every file nobody listed",
             hint="name the plugins you mean, one on each line",
         )
-    if text in OTHER_PLUGINS:
-        raise Refused(
-            "this plugin of bandersnatch is not supported yet",
-            hint="without it more would be mirrored than this file asks for, so nothing is",
-        )
     if len(text.split()) > 1:
         raise Refused("blanks do not separate items, and a comment needs its own line", hint=_ONE_PER_LINE)
-    meant = RENAMED.get(text) or closest(text, (*WORKING_PLUGINS, *OTHER_PLUGINS))
-    raise Refused("there is no such plugin", hint=f"did you mean `{meant}`?" if meant else None)
+    if (meant := RENAMED.get(text)) is not None:
+        raise Refused("bandersnatch has given this plugin another name", hint=f"did you mean `{meant}`?")
+    if not _PLUGIN.fullmatch(text):
+        raise Refused("no plugin can have this name")
+    return text
 
 
 def slash_note(text: str) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from frumious.config.known import OTHER_PLUGINS, OTHER_SECTIONS
+from frumious.config.known import OTHER_SECTIONS
 from frumious.config.option import Option
-from frumious.config.options import NOT_YET, OPTIONS
+from frumious.config.options import OPTIONS
+from frumious.config.plugins import PLUGINS
 
 BEGIN = "<!-- begin: written by `python -m frumious.config`, do not edit -->"
 END = "<!-- end -->"
@@ -14,12 +15,10 @@ def reference_markdown() -> str:
     """Return the reference of all options."""
     parts = [BEGIN, "", "## Reference", ""]
     section = group = ""
-    for option in OPTIONS:
+    for option in _by_section():
         if option.group != group:
             section, group = "", option.group
             parts += [f"### {group}", ""]
-            if group == NOT_YET:
-                parts += [_NOT_YET_INTRO, ""]
         if option.section != section:
             section = option.section
             parts += [f"In `[{section}]`:", ""]
@@ -28,19 +27,38 @@ def reference_markdown() -> str:
             f"Allowed: {option.allowed}. Default: {_default_shown(option)}.",
             "",
         ]
+        if option.field == "plugins":
+            parts += [*_plugins(), ""]
     parts += [_OTHER_SECTIONS_INTRO, ""]
-    for name, keys in OTHER_SECTIONS.items():
-        parts.append(f"* `[{name}]`: {', '.join(f'`{key}`' for key in keys) if keys else 'any key'}")
-    parts += ["", "These plugins of bandersnatch are known, and refused until they work:", ""]
-    parts += [f"* `{plugin}`" for plugin in OTHER_PLUGINS]
+    parts += [f"* `[{name}]`: any key" for name in OTHER_SECTIONS]
     return "\n".join([*parts, "", END])
 
 
-_NOT_YET_INTRO = (
-    "bandersnatch's keys that do nothing here so far. They are checked as bandersnatch checks them, and a warning "
-    "names each one that asks for something else than what happens anyway."
-)
 _OTHER_SECTIONS_INTRO = "Whole sections that do nothing so far; a warning names each one that is there:"
+
+
+def _by_section() -> list[Option]:
+    """Return all options, those of one section in one group together, else in the order of the table."""
+    places: dict[tuple[str, str], list[Option]] = {}
+    for option in OPTIONS:
+        places.setdefault((option.group, option.section), []).append(option)
+    groups = list(dict.fromkeys(option.group for option in OPTIONS))
+    return [
+        option
+        for place in sorted(places, key=lambda place: groups.index(place[0]))
+        for option in places[place]
+    ]
+
+
+def _plugins() -> list[str]:
+    rows = ["| Plugin | Does | Reads |", "|---|---|---|"]
+    for plugin in PLUGINS.values():
+        places: dict[str, list[str]] = {}
+        for section, key in (*plugin.reads, *plugin.heeds):
+            places.setdefault(section, []).extend([f"`{key}`"] if key else [])
+        reads = "; ".join(f"`[{section}]` {', '.join(keys)}".rstrip() for section, keys in places.items())
+        rows.append(f"| `{plugin.name}` | {plugin.does} | {reads or 'nothing'} |")
+    return rows
 
 
 def _default_shown(option: Option) -> str:

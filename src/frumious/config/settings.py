@@ -73,6 +73,8 @@ class Settings:
     """Absolute."""
     catalog: Path
     """Absolute."""
+    storage_filesystem_manage_permissions: bool
+    """False: the umask decides the modes of files and directories."""
     json: bool
     release_files: bool
     core_metadata: bool
@@ -80,6 +82,11 @@ class Settings:
     hash_index: bool
     root_uri: str | None
     """Without a final slash."""
+    base_url: str | None
+    """Public address of `web/`, without a final slash."""
+    digest_name: str
+    """hashlib's name of it."""
+    keep_index_versions: int
     master: str
     """Without a final slash."""
     allow_non_https: bool
@@ -97,7 +104,24 @@ class Settings:
     max_bandwidth: int | None
     """Bytes per second; None: no limit."""
     stop_on_error: bool
+    compare_method: str
+    """`hash` or `stat`."""
     recheck_days: int
+    removal: str
+    """`follow` or `keep`."""
+    trash_days: int
+    removal_max_projects: int
+    removal_max_files: int
+    removal_max_percent: float
+    cleanup: bool
+    cleanup_todo: bool
+    delete_missing_packages: bool
+    verifiers: int
+    diff_file: Path | None
+    """Absolute, with its references expanded; `diff_file.diff_paths` says where a run writes."""
+    diff_append_epoch: bool
+    exit_codes: str
+    """`frumious` or `bandersnatch`."""
     min_free: MinFree
     log_config: Path | None
     summary_file: Path | None
@@ -117,4 +141,7 @@ class Loaded:
     """What messages call the file."""
     warnings: tuple[str, ...]
     places: Mapping[tuple[str, str], Place]
-    """By section and key; keys that are not in the file are not here."""
+    """By section and key; keys that are not in the file are not here. One in [DEFAULT] is under every section that
+    takes its value from there, too."""
+    mirror: Mapping[str, str]
+    """What the keys of [mirror] come to as text, bandersnatch's defaults included."""

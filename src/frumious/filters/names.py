@@ -1,19 +1,19 @@
-"""The built-in rules on project names: bandersnatch's `allowlist_project` and `blocklist_project`."""
+"""The built-in rules on project names: bandersnatch's `allowlist_project`, `blocklist_project` and `regex_project`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from frumious.filters.plugin import Builder, Context, Rules
 from frumious.filters.rules import KEEP, Verdict
-from frumious.filters.sections import BadSetting, Sections
+from frumious.filters.sections import BadSetting, Entry, Sections
+from frumious.filters.values import entries
 from frumious.model.names import InvalidName, NormalizedName, normalize
-
-_COMMENT = re.compile(r"(^|\s)#.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +59,71 @@ class BlockNames:
         return Verdict(keep=False, reason="in [blocklist] packages", rule=self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class BlockPatterns:
+    """Drop projects whose name, as upstream spells it, matches a pattern from its first character on."""
+
+    patterns: tuple[re.Pattern[str], ...]
+    name: str = "regex_project"
+
+    @property
+    def fingerprint(self) -> str:
+        return f"block patterns {pattern_texts(self.patterns)}"
+
+    @property
+    def only(self) -> frozenset[NormalizedName] | None:
+        return None
+
+    def judge(self, name: NormalizedName, display: str) -> Verdict:  # noqa: ARG002 - the port's
+        for pattern in self.patterns:
+            if pattern.match(display):
+                return Verdict(keep=False, reason=f"pattern {pattern.pattern!r} matches", rule=self.name)
+        return KEEP
+
+
 def requirements(
     sections: Sections, section: str, key: str = "packages"
 ) -> Iterator[tuple[NormalizedName, Requirement]]:
     """Yield the PEP 508 lines of a list, with comments at line ends allowed; raises BadSetting."""
-    for entry in sections.lines(section, key):
-        text = _COMMENT.sub("", entry.text).strip()
-        if not text:
-            continue
+    for entry in entries(sections, section, key):
         try:
-            requirement = Requirement(text)
+            requirement = Requirement(entry.text)
             name = normalize(requirement.name)
         except (InvalidRequirement, InvalidName):
             raise BadSetting(
                 section,
                 key,
-                f"{text!r} is not a project name or requirement",
+                f"{entry.text!r} is not a project name or requirement",
                 line=entry.line,
                 hint="one project on each line, as in `requests` or `requests>=2`",
             ) from None
         yield name, requirement
+
+
+def read_patterns(sections: Sections, section: str, key: str) -> tuple[re.Pattern[str], ...]:
+    """Return the regular expressions of a list, without comments at line ends; raises BadSetting."""
+    return tuple(_pattern(section, key, entry) for entry in entries(sections, section, key))
+
+
+def _pattern(section: str, key: str, entry: Entry) -> re.Pattern[str]:
+    try:
+        with warnings.catch_warnings():
+            # Python announces what later versions will read differently; bandersnatch lets it pass.
+            warnings.simplefilter("ignore")
+            return re.compile(entry.text)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise BadSetting(
+            section,
+            key,
+            f"{entry.text!r} is not a regular expression: {error}",
+            line=entry.line,
+            hint="the words of Python's `re` count; a `.` that is meant as such is written `\\.`",
+        ) from None
+
+
+def pattern_texts(patterns: Sequence[re.Pattern[str]]) -> str:
+    """Return patterns for a fingerprint."""
+    return repr([pattern.pattern for pattern in patterns])
 
 
 def allowed_names(sections: Sections) -> frozenset[NormalizedName]:
@@ -106,7 +151,13 @@ def _blocklist_project(context: Context, rules: Rules) -> None:
     rules.projects.append(BlockNames(blocked_names(context.sections)))
 
 
+def _regex_project(context: Context, rules: Rules) -> None:
+    if patterns := read_patterns(context.sections, "filter_regex", "packages"):
+        rules.projects.append(BlockPatterns(patterns))
+
+
 BUILDERS: dict[str, Builder] = {
     "allowlist_project": _allowlist_project,
     "blocklist_project": _blocklist_project,
+    "regex_project": _regex_project,
 }

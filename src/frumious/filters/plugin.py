@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -27,6 +27,10 @@ class Context:
     sections: Sections
     enabled: frozenset[str]
     """All plugins in force: some read another one's list only if that one is."""
+    mirror: Mapping[str, str] = field(default_factory=dict)
+    """What `[mirror]` says, defaults included, after interpolation; plugins made for bandersnatch may read it."""
+    warn: Callable[[str], None] = lambda _: None
+    """Takes a sentence about settings that can be used but may not do what was meant, with their place."""
 
 
 Builder: TypeAlias = Callable[[Context, Rules], None]

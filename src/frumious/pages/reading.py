@@ -49,6 +49,12 @@ _INSTANT = re.compile(
 _PLAIN_URL = re.compile(
     r"https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{1,3})?/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*\Z", re.ASCII
 )
+# The same for a link of a mirror's page to its own files; no segment begins with a dot.
+_PLAIN_PAGE = re.compile(
+    r"https?://[A-Za-z0-9.-]+(?::[1-9][0-9]{1,3})?(?:/[A-Za-z0-9._~-]+){2,}/\Z", re.ASCII
+)
+_PLAIN_SEGMENT = r"[A-Za-z0-9_~!$&'()*+,=:@%-][A-Za-z0-9._~!$&'()*+,=:@%-]*"
+_PLAIN_LINK = re.compile(rf"\.\./\.\./({_PLAIN_SEGMENT}(?:/{_PLAIN_SEGMENT})*)(?:#|\Z)", re.ASCII)
 # A semicolon at the end of a path, which urljoin would lose.
 _PATH_END = re.compile(r"\A([^?#]*);(?=[?#]|\Z)")
 _NETLOC = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%\[\]-]+\Z")
@@ -103,6 +109,8 @@ def resolve(page_url: str, link: str) -> str:
     """
     if _PLAIN_URL.match(link):
         return link
+    if (up := _PLAIN_LINK.match(link)) and _PLAIN_PAGE.match(page_url):
+        return f"{page_url.rsplit('/', 3)[0]}/{up[1]}"
     try:
         parts = urlsplit(urljoin(page_url, _PATH_END.sub(r"\1%3B", link)))
         _ = parts.port  # parsed only when asked for

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from frumious.errors import BadPage, UnsupportedVersion
@@ -92,8 +92,8 @@ def parse_project_detail(body: bytes, *, url: str, name: NormalizedName) -> Proj
         problems,
     )
     files = read_files(
-        (link for link in page.links if not _is_directory(link.url)),
-        lambda link: _read_file(link, page.base),
+        (link for link in page.links if not is_directory(link.url)),
+        lambda link: read_link(link, page.base),
         lambda link: link.text or link.url,
         problems,
     )
@@ -169,14 +169,28 @@ def _read_links(text: str, url: str) -> Sequence[Link]:
         return list(parse_links_stream([text]))
 
 
-def _is_directory(href: str) -> bool:
+def is_directory(href: str) -> bool:
     """Say whether a link leads to no file: `../`, the columns of a directory listing, `#top`."""
     path = href.partition("#")[0].partition("?")[0]
     return path in {"", ".", ".."} or path.endswith("/")
 
 
-def _read_file(link: Link, base: str) -> File:
-    """Read a link. Its name is what the URL ends in, as for installers; the text may be cut short for people."""
+class AnyLink(Protocol):
+    """A link of a page, whoever took it out of the text."""
+
+    @property
+    def url(self) -> str:
+        """Return the address as it stands there."""
+        ...
+
+    @property
+    def attrs(self) -> Mapping[str, str | list[str]]:
+        """Return the attributes by name."""
+        ...
+
+
+def read_link(link: AnyLink, base: str) -> File:
+    """Read a link; raises Unusable. Its name is what the URL ends in, as for installers; the text may be cut short for people."""
     url = resolve(base, link.url)
     try:
         filename = unquote(urlsplit(url).path.rpartition("/")[2], errors="strict")
@@ -195,12 +209,12 @@ def _read_file(link: Link, base: str) -> File:
     )
 
 
-def _attribute(link: Link, name: str) -> str | None:
+def _attribute(link: AnyLink, name: str) -> str | None:
     value = link.attrs.get(name)
     return value if isinstance(value, str) else None
 
 
-def _read_core_metadata(link: Link) -> Digest | bool | None:
+def _read_core_metadata(link: AnyLink) -> Digest | bool | None:
     said = _attribute(link, "data-core-metadata")
     if said is None:
         said = _attribute(link, "data-dist-info-metadata")

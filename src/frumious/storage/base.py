@@ -175,6 +175,10 @@ class Storage(Protocol):
         """Read an object, or `length` bytes of it from `start`; raises NoSuchObject on the first step."""
         ...
 
+    async def read(self, keys: Sequence[str], length: int | None = None) -> list[bytes | None]:
+        """Return small objects whole, or the first `length` bytes of each; None where a key holds nothing."""
+        ...
+
     async def stat(self, keys: Sequence[str]) -> list[Stat | None]:
         """Return the facts of each key, None where it holds nothing."""
         ...

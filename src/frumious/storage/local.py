@@ -463,6 +463,10 @@ class LocalStorage:
         finally:
             os.close(descriptor)
 
+    async def read(self, keys: Sequence[str], length: int | None = None) -> list[bytes | None]:
+        paths = [(key, self._path(key)) for key in keys]
+        return await self._in_thread(lambda: [_read(key, path, length) for key, path in paths])
+
     async def stat(self, keys: Sequence[str]) -> list[Stat | None]:
         paths = [(key, self._path(key)) for key in keys]
         return await self._in_thread(lambda: [_stat(key, path) for key, path in paths])
@@ -483,7 +487,7 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            raise _error(error, folder) from error
+            raise _error(error, folder, "read") from error
         for key in found:
             if not prefix.startswith(_OURS) and (key == ".lock" or key.startswith(_OURS)):
                 continue
@@ -774,6 +778,16 @@ def _open_object(path: str) -> int:
     raise FileNotFoundError(errno.ENOENT, "not a file", path)
 
 
+def _read(key: str, path: str, length: int | None) -> bytes | None:
+    try:
+        with open(_open_object(path), "rb", buffering=0) as file:
+            return file.read() if length is None else file.read(length)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _error(error, key, "read") from error
+
+
 def _note_validator(path: str, validator: str | None) -> None:
     Path(f"{path}.v").write_text(validator or "", encoding="utf-8")
 
@@ -786,7 +800,7 @@ def _stat(key: str, path: str) -> Stat | None:
     except OSError as error:
         if error.errno == errno.ELOOP:
             return None
-        raise _error(error, key) from error
+        raise _error(error, key, "read") from error
     if not modes.S_ISREG(found.st_mode):
         return None
     return Stat(key, found.st_size, found.st_mtime_ns / 1e9)
@@ -816,7 +830,7 @@ def _translated(key: str) -> Iterator[None]:
         raise _error(error, key) from error
 
 
-def _error(error: OSError, key: str) -> StorageError:
+def _error(error: OSError, key: str, verb: str = "write") -> StorageError:
     reason = error.strerror or str(error)
     if error.errno in _FULL:
         return NoSpace(
@@ -824,7 +838,7 @@ def _error(error: OSError, key: str) -> StorageError:
         )
     if error.errno in _DENIED:
         return NotWritable(
-            f"cannot write {key} ({reason})", hint="check owner, mode and mount of the mirror's directory"
+            f"cannot {verb} {key} ({reason})", hint="check owner, mode and mount of the mirror's directory"
         )
     if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
         return NoSuchObject(f"{key} is not there")

@@ -180,6 +180,10 @@ class MemoryStorage:
         if block:
             yield block
 
+    async def read(self, keys: Sequence[str], length: int | None = None) -> list[bytes | None]:
+        found = [self._find(check_key(key)) for key in keys]
+        return [None if found is None else found.data[:length] for found in found]
+
     async def stat(self, keys: Sequence[str]) -> list[Stat | None]:
         for key in keys:
             check_key(key)

@@ -43,6 +43,7 @@ from frumious.sync.ports import Ports
 from frumious.sync.publish import Publisher
 from frumious.sync.remove import Removals, collect, confirmed_plan, guard, leave, remove_pages
 from frumious.sync.summary import Summary
+from frumious.sync.takeover import take_over
 
 T = TypeVar("T")
 
@@ -112,11 +113,6 @@ class _Run:
 
     async def sync(self, names: Sequence[tuple[NormalizedName, str]]) -> Summary:
         state = await self._start()
-        if await self._is_taking_over(state):
-            raise StorageError(
-                "this tree has pages that the catalog does not know, and `sync` would take them off the project list",
-                hint="run `mirror` once: it takes the tree over, and downloads nothing that is there already",
-            )
         names = list(dict(names).items())  # each once, however often it was typed
         await self._begin(state)
         self._before = self._planner.earlier(state)
@@ -151,18 +147,33 @@ class _Run:
             jobs = self._planner.again(unsettled, replay=True)
             await self._work(jobs, len(unsettled), state, options=options, strict=True)
             await catalog.settle(head=state.head, status=state.status, todo=state.todo)
+        if await self._is_taking_over(state):
+            # Bit by bit: what an earlier attempt has recorded is not read again.
+            await take_over(self._ports, self._options, only_changed=True)
+            return await catalog.state()
         if state.status is None and state.todo is None:
             return state
         status, todo = await read_text(storage, layout.STATUS), await read_text(storage, layout.TODO)
         if status not in {state.status, state.writing_status} or todo not in {state.todo, state.writing_todo}:
-            self._tell("`status` or `todo` was changed by another program: every project is looked at again")
-            await catalog.distrust()
-            state = await catalog.state()
+            state = await self._after_others(status)
         if (status, todo) != (state.status, state.todo):
             # Seen and dealt with: should this run die, the next one does not begin again.
             await catalog.found(status=status, todo=todo)
             state = replace(state, status=status, todo=todo)
         return state
+
+    async def _after_others(self, status: str | None) -> State:
+        """Take over what another program left here; where `status` says nothing, look at every project again."""
+        has_status = status is not None and status.strip().isdigit()
+        if has_status:
+            self._tell(
+                "`status` or `todo` was changed by another program: the pages it changed are taken over"
+            )
+            await take_over(self._ports, self._options, only_changed=True)
+        else:
+            self._tell("`status` is gone or says nothing: every project is looked at again")
+        await self._ports.catalog.distrust(pages=not has_status)
+        return await self._ports.catalog.state()
 
     async def _look_anew(self, state: State) -> None:
         """Look at every project again, from the catalog, if settings have changed that concern what is out.

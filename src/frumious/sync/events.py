@@ -18,6 +18,14 @@ class ListRead:
 
 
 @dataclass(frozen=True, slots=True)
+class TreeRead:
+    """So many more projects of a tree that another program made were read, with so many files in place."""
+
+    projects: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """So many more projects will be looked at."""
 
@@ -130,6 +138,7 @@ class Notice:
 
 Event = (
     ListRead
+    | TreeRead
     | Planned
     | FilesPlanned
     | BytesReceived

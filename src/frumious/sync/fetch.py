@@ -206,7 +206,7 @@ class Fetcher:
         for problem in found.offered.detail.problems:
             self._ports.observe(Notice(f"{job.name}: {problem}"))
         documents, document = await self._documents(found, held)
-        published, modified = row.published if row else None, row.page_modified if row else 0
+        published, modified = row.published if row else None, row.page_modified if row else 0.0
         rendered = None
         if row is not None and published is not None:
             # The words that are out, under the serial that is out: has anything changed?
@@ -217,7 +217,7 @@ class Fetcher:
                 return self._as_it_was(found)
         if rendered is None or published is None:
             published = serial_to_publish(found.serial, self._head, row)
-            modified = max(int(self._ports.clock()), modified + 1)  # nginx makes its ETag of whole seconds
+            modified = max(int(self._ports.clock()), int(modified) + 1)  # nginx makes its ETag of whole seconds
             rendered = render(build_page(found.detail, held, published, rendering), job.display, rendering)
         # Ask again soon, and read whatever comes.
         soon = incomplete or (job.again and rendering.legacy_json)
@@ -352,6 +352,13 @@ class Fetcher:
 
     async def _adopt(self, name: NormalizedName, key: str, file: File) -> Stored | None:
         """Take over bytes that already stand in place, after their size and digest match."""
+        stored = await self._same(key, file)
+        if stored is not None:
+            self._ports.observe(FileHeld(name, file.filename, stored.size, downloaded=False))
+        return stored
+
+    async def _same(self, key: str, file: File) -> Stored | None:
+        """Return what stands under a key, if its size and digest are those of the file."""
         expected = _expected(file.digest, file.size)
         if expected.hexdigest is None:
             return None
@@ -359,7 +366,6 @@ class Fetcher:
         if found is None or file.size not in {None, found.size}:
             return None
         if self._trusts(file, found):
-            self._ports.observe(FileHeld(name, file.filename, found.size, downloaded=False))
             return Stored(key, found.size, expected.hexdigest)
         theirs = sha256 = hashlib.sha256()
         if expected.algorithm != "sha256":
@@ -368,10 +374,9 @@ class Fetcher:
             sha256.update(block)
             if theirs is not sha256:
                 theirs.update(block)
-        if theirs.hexdigest() != expected.hexdigest:
-            return None
-        self._ports.observe(FileHeld(name, file.filename, found.size, downloaded=False))
-        return Stored(key, found.size, sha256.hexdigest())
+        return (
+            Stored(key, found.size, sha256.hexdigest()) if theirs.hexdigest() == expected.hexdigest else None
+        )
 
     def _trusts(self, file: File, found: Stat) -> bool:
         """Say whether size and time are enough to take what stands there for the file (`compare-method = stat`)."""
@@ -520,6 +525,9 @@ class Fetcher:
             digest=digest,
             upload_time=file.upload_time,
         )
+
+        if (there := await self._same(key, sidecar)) is not None:
+            return replace(held, metadata=there.sha256, metadata_size=there.size), True
 
         async def once(address: str, _: int) -> Stored:
             return await self._put(address, key, sidecar, _expected(digest, None))
