@@ -72,7 +72,7 @@ async def open_mirror(loaded: Loaded, observe: Observer, asked: Asked = Asked())
     Raises ConfigError, LockHeld, StorageError, CatalogError; nothing has been asked of upstream then.
     """
     settings = loaded.settings
-    selection = selection_of(loaded)
+    selection = selection_of(loaded, lambda text: observe(Notice(text)))
     lists = change_lists_of(loaded, int(time.time()))
     manage_modes = settings.storage_filesystem_manage_permissions
     prepare_directory(settings.directory, manage_modes=manage_modes)
@@ -112,7 +112,7 @@ async def open_reader(loaded: Loaded, observe: Observer) -> AsyncIterator[Opened
     Raises ConfigError, StorageError, CatalogError.
     """
     settings = loaded.settings
-    selection = selection_of(loaded)
+    selection = selection_of(loaded, lambda text: observe(Notice(text)))
     async with AsyncExitStack() as stack:
         storage = LocalStorage(settings.directory)
         stack.push_async_callback(storage.aclose)

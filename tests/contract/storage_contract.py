@@ -437,6 +437,18 @@ class StorageContract:
 
         use(work)
 
+    def test_a_time_is_set_and_the_bytes_stay(self, use):
+        async def work(storage):
+            await storage.write([Item("web/a", b"bytes")])
+            await storage.date([("web/a", 1_234_567_890.25)])
+            (stat,) = await storage.stat(["web/a"])
+            assert stat.modified == 1_234_567_890.25
+            assert await read(storage, "web/a") == b"bytes"
+            with pytest.raises(NoSuchObject):
+                await storage.date([("web/none", 1.0)])
+
+        use(work)
+
     # -------------------------------------------------------------- aliases
 
     @pytest.fixture

@@ -68,6 +68,11 @@ class StopAfter:
             self._effect()
             await self._inner.alias([pair])
 
+    async def date(self, times):
+        for one in times:
+            self._effect()
+            await self._inner.date([one])
+
     async def delete(self, keys):
         for key in keys:
             self._effect()

@@ -14,8 +14,8 @@ from frumious.catalog.sqlite import open_catalog
 from frumious.model.names import normalize
 from frumious.storage.memory import MemoryStorage
 from frumious.sync.engine import mirror, sync
-from frumious.sync.ports import Ports
 from frumious.sync.options import Limits, Rendering, SyncOptions
+from frumious.sync.ports import Ports
 from support import invariants
 from support.index import SimulatedIndex, SimulatedUpstream
 

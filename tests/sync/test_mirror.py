@@ -290,6 +290,17 @@ def test_size_and_time_are_enough_if_the_operator_says_so(world):
     assert world.read(key) != good
 
 
+def test_a_wrong_time_is_mended_without_a_download(world):
+    world.mirror()
+    lose_catalog(world)
+    (key,) = [k for k in world.keys("web/packages/") if k.endswith("A-1.0.tar.gz")]
+    (before,) = asyncio.run(world.storage.stat([key]))
+    asyncio.run(world.storage.date([(key, 5.0)]))
+    world.options = _with(world, force_check=True, trust_stat=True)
+    assert world.mirror().files == 0
+    assert asyncio.run(world.storage.stat([key])) == [before]
+
+
 async def _spoil_unseen(world, key, good):
     """Replace bytes under the same size and time."""
     from frumious.storage.base import Item, Options

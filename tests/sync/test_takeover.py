@@ -140,7 +140,7 @@ def test_what_is_taken_over_is_known(tmp_path, index):
     serial = index.project("foo-bar").serial
     assert (row.display, row.serial, row.published) == ("Foo.Bar", serial, serial)
     assert (row.etag, row.body_digest, row.page_digest) == (None, None, None)
-    assert row.page_modified == int(WRITTEN)
+    assert row.page_modified == WRITTEN
     held = mirror.files("foo-bar")
     assert sorted(held) == [
         "Foo.Bar-1.0.tar.gz",

@@ -75,7 +75,7 @@ def _load(path: Path) -> Loaded:
         ) from None
     for warning in loaded.warnings:
         log.warning("%s", warning)
-    selection_of(loaded)
+    selection_of(loaded, lambda text: log.warning("%s", text))
     change_lists_of(loaded, 0)
     return loaded
 

@@ -167,6 +167,10 @@ class Storage(Protocol):
         """
         ...
 
+    async def date(self, times: Sequence[tuple[str, float]]) -> None:
+        """Set the modified time of objects; raises NoSuchObject for a key that holds nothing."""
+        ...
+
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove objects; an absent key is no error. Directories left empty may go too."""
         ...

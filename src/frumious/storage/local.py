@@ -413,6 +413,19 @@ class LocalStorage:
             self._place_link(os.path.normpath(f"{os.path.realpath(_folder(origin))}/{text}"), target)
             os.unlink(origin)
 
+    async def date(self, times: Sequence[tuple[str, float]]) -> None:
+        def work() -> None:
+            for key, modified in times:
+                path, stamp = self._path(key), round(modified * 1_000_000) * 1000
+                with _translated(key):
+                    if not modes.S_ISREG(os.stat(path).st_mode):
+                        raise FileNotFoundError(errno.ENOENT, "not a file", path)
+                    os.utime(path, ns=(stamp, stamp))
+                self._touch(path)
+
+        if times:
+            await self._in_thread(work)
+
     async def delete(self, keys: Sequence[str]) -> None:
         def work() -> None:
             for key in keys:
@@ -803,7 +816,7 @@ def _stat(key: str, path: str) -> Stat | None:
         raise _error(error, key, "read") from error
     if not modes.S_ISREG(found.st_mode):
         return None
-    return Stat(key, found.st_size, found.st_mtime_ns / 1e9)
+    return Stat(key, found.st_size, found.st_mtime)
 
 
 def _unlink(*paths: str) -> None:

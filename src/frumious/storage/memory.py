@@ -167,6 +167,11 @@ class MemoryStorage:
             if source != key:
                 self._do(_Effect(key, _Alias(source)))
 
+    async def date(self, times: Sequence[tuple[str, float]]) -> None:
+        for key, modified in times:
+            found = self._get(key)
+            self._do(_Effect(key, _Object(found.data, modified)))
+
     async def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             check_key(key)

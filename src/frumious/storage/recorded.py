@@ -227,6 +227,10 @@ class RecordedStorage:
         finally:
             self._touch(made)
 
+    async def date(self, times: Sequence[tuple[str, float]]) -> None:
+        await self._inner.date(times)
+        self._touch(_published(key for key, _ in times))
+
     async def delete(self, keys: Sequence[str]) -> None:
         held = [stat.key for stat in await self._inner.stat(_published(keys)) if stat is not None]
         try:

@@ -217,7 +217,9 @@ class Fetcher:
                 return self._as_it_was(found)
         if rendered is None or published is None:
             published = serial_to_publish(found.serial, self._head, row)
-            modified = max(int(self._ports.clock()), int(modified) + 1)  # nginx makes its ETag of whole seconds
+            modified = max(
+                int(self._ports.clock()), int(modified) + 1
+            )  # nginx makes its ETag of whole seconds
             rendered = render(build_page(found.detail, held, published, rendering), job.display, rendering)
         # Ask again soon, and read whatever comes.
         soon = incomplete or (job.again and rendering.legacy_json)
@@ -354,6 +356,10 @@ class Fetcher:
         """Take over bytes that already stand in place, after their size and digest match."""
         stored = await self._same(key, file)
         if stored is not None:
+            uploaded = _instant(file.upload_time)
+            (stat,) = await self._ports.storage.stat([key])
+            if uploaded is not None and stat is not None and abs(stat.modified - uploaded) >= 1:
+                await self._ports.storage.date([(key, uploaded)])  # for programs that trust size and time
             self._ports.observe(FileHeld(name, file.filename, stored.size, downloaded=False))
         return stored
 
