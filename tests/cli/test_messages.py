@@ -178,6 +178,32 @@ def test_the_root_logger_of_log_config_gets_every_line_once(mirror, tmp_path, ha
     assert done.stderr.count("2 projects to look at") == 1
 
 
+@pytest.mark.parametrize("handler", ["FileHandler", "StreamHandler"])
+@pytest.mark.parametrize("propagate", [0, 1])
+def test_the_logger_bandersnatch_of_log_config_gets_every_line_once(mirror, tmp_path, handler, propagate):
+    args = f"({str(tmp_path / 'own.log')!r},)" if handler == "FileHandler" else "(sys.stderr,)"
+    (tmp_path / "log.ini").write_text(
+        "[loggers]\nkeys=root,b\n[handlers]\nkeys=h\n[formatters]\nkeys=f\n[formatter_f]\nformat=own %(message)s\n"
+        "[logger_root]\nlevel=INFO\nhandlers=\n"
+        f"[logger_b]\nlevel=INFO\nhandlers=h\nqualname=bandersnatch\npropagate={propagate}\n"
+        f"[handler_h]\nclass={handler}\nformatter=f\nargs={args}\n"
+    )
+    mirror.write(log_config=tmp_path / "log.ini")
+    done = mirror.run("mirror")
+    own = (tmp_path / "own.log").read_text() if handler == "FileHandler" else done.stderr
+    assert own.count("own 2 projects to look at") == 1
+    assert done.stderr.count("2 projects to look at") == 1
+
+
+def test_the_level_of_the_logger_bandersnatch_is_ours(mirror, tmp_path):
+    (tmp_path / "log.ini").write_text(
+        "[loggers]\nkeys=root,b\n[handlers]\nkeys=\n[formatters]\nkeys=\n[logger_root]\nhandlers=\n"
+        "[logger_b]\nlevel=ERROR\nhandlers=\nqualname=bandersnatch\n"
+    )
+    mirror.write(log_config=tmp_path / "log.ini")
+    assert mirror.run("mirror").stderr == ""
+
+
 def test_closed_standard_streams_do_not_matter(mirror):
     command = f"exec '{BIN / 'frumious'}' -c '{mirror.config}' mirror <&- >&- 2>&-"
     done = subprocess.run(["sh", "-c", command], env={**os.environ, **mirror.env}, timeout=60, check=False)

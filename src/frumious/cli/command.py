@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from frumious.cli.config_command import check, show
 from frumious.cli.console import (
     can_show_live,
-    hand_on_to_root,
+    hand_on,
     log,
     log_event,
     set_up_logging,
@@ -172,7 +172,7 @@ def _apply_log_config(loaded: Loaded) -> None:
             line=place.line if place else None,
             hint="it must be in the format of Python's logging.config.fileConfig",
         ) from error
-    hand_on_to_root()
+    hand_on()
 
 
 async def _run(

@@ -51,17 +51,26 @@ def set_up_logging(*, debug: bool) -> None:
     log.propagate = False
 
 
-def hand_on_to_root() -> None:
-    """Let the root logger's handlers have our lines too, and no line twice on the same stream.
+def hand_on() -> None:
+    """Let handlers of a `log-config` have our lines too, and no line twice on the same stream.
 
-    For a `log-config` that configures only the root, as those written for bandersnatch do.
+    Those written for bandersnatch configure the root, or the logger `bandersnatch`, whose level is ours then.
     """
-    root = logging.getLogger()
-    if root.handlers:
-        log.propagate = True
-    if _on_stderr(root):
+    theirs, root = logging.getLogger("bandersnatch"), logging.getLogger()
+    above = root.handlers
+    if theirs.handlers or theirs.level:
+        log.parent = theirs
+        above = [*theirs.handlers, *(root.handlers if theirs.propagate else ())]
+        if theirs.level:
+            log.setLevel(theirs.level)
+    log.propagate = bool(above)
+    if any(_is_on_stderr(handler) for handler in above):
         for handler in _on_stderr(log):
             log.removeHandler(handler)
+
+
+def _is_on_stderr(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr
 
 
 def _on_stderr(logger: logging.Logger) -> list[logging.StreamHandler[Any]]:
