@@ -486,7 +486,7 @@ RELEASE_CASES = [
         "latest-of-not-blocked",
         **_latest(2, "blocklist_release", blocklist={"packages": ["mome==2.0", "jubjub>=3", "foo_baz==1.1"]}),
         apart=[
-            Apart(LIVE, frumious=_wheels("foo-baz 0.9", "jubjub 1.0", "mome 2.1b1")),
+            Apart(LIVE, frumious=_wheels("foo-baz 0.9", "jubjub 1.0", "mome 1.10")),
             NOTHING_RANKS,
             _no_files("tove 0.9"),
         ],
@@ -497,7 +497,7 @@ RELEASE_CASES = [
         apart=[
             Apart(
                 LIVE,
-                frumious=_wheels("claw 0.9", "foo-baz 0.9", "mome 2.1b1", "pinned-pkg 1.1")
+                frumious=_wheels("claw 0.9", "foo-baz 0.9", "mome 1.2", "pinned-pkg 1.1")
                 | _sdists("claw", "0.9"),
             ),
             NOTHING_RANKS,

@@ -11,7 +11,7 @@ from frumious.config.plugins import BANDERSNATCH_PLUGINS, PLUGINS
 from frumious.errors import ConfigError
 from frumious.filters.build import BUILDERS, UnknownPlugin, build_selection
 from frumious.filters.offer import Offer
-from frumious.filters.rules import EVERYTHING
+from frumious.filters.rules import EVERYTHING, KEEP, Verdict
 from frumious.filters.sections import Sections, sections
 from frumious.model.names import normalize
 from frumious.model.project import Digest, File
@@ -211,3 +211,37 @@ def test_only_paths_that_the_page_lacks_cost_a_document():
 
     assert not build_selection(enabled, sections(**free)).needs_document(offer)
     assert build_selection(enabled, sections(**EVERY)).needs_document(offer)
+
+
+@pytest.mark.parametrize(
+    ("others", "listed"),
+    [
+        ({}, True),
+        ({"blocklist_project": {"blocklist": {"packages": "b"}}}, True),
+        ({"regex_project": {"filter_regex": {"packages": "[A-Z]"}}}, False),
+        ({"regex_project_metadata": {"regex_project_metadata": {"info.name": "[A-Z]"}}}, False),
+        ({"regex_project_metadata": {"regex_project_metadata": {"info.license": "[A-Z]"}}}, True),
+        ({"regex_release_file_metadata": {"regex_release_file_metadata": {"info.name": "[A-Z]"}}}, False),
+        ({"prerelease_release": {}}, True),
+    ],
+)
+def test_where_the_spelling_of_a_name_matters_the_list_of_upstream_has_to_be_read(others, listed):
+    """Only it has the spelling: pages are found by the normalized name."""
+    configured = {"allowlist": {"packages": "Foo\nBar"}}
+    for values in others.values():
+        configured |= values
+    selection = build_selection(["allowlist_project", *others], sections(**configured))
+
+    assert selection.only == ({"foo", "bar"} if listed else None)
+
+
+def test_a_plugin_from_elsewhere_may_read_the_spelling():
+    class ByCase:
+        name, fingerprint, only = "by_case", "by case", None
+
+        def judge(self, name, display):
+            return KEEP if display.islower() else Verdict(keep=False, reason="it shouts")
+
+    others = {"by_case": lambda _, rules: rules.projects.append(ByCase())}
+    configured = sections(allowlist={"packages": "foo"})
+    assert build_selection(["allowlist_project", "by_case"], configured, others=others).only is None

@@ -227,14 +227,14 @@ def test_the_newest_are_chosen_among_what_other_rules_leave_whatever_their_order
             assert sorted(left) == ["1.0", "2.0"]
 
 
-def test_the_projects_own_release_keeps_no_place_if_another_rule_drops_it():
+def test_the_place_of_the_projects_own_release_goes_to_the_newest_final_one_that_is_left():
     left = kept(
         ["blocklist_release", "latest_release"],
         offer("1.0", "2.0", "3.0b1", "3.0b2"),
         blocklist={"packages": "foo.bar==2.0"},
         latest_release={"keep": "2"},
     )
-    assert left == ["3.0b1", "3.0b2"]
+    assert left == ["1.0", "3.0b2"]
 
 
 def test_a_release_without_files_is_none():

@@ -1,10 +1,10 @@
 """The program under bandersnatch's name, as somebody uses it who comes from there: their file, their tree, an index.
 
-    with serve(u0()) as served:
-        drop_in = DropIn(tmp_path, served)
-        drop_in.configure(json="true", plugins=["allowlist_project"], sections={"allowlist": {"packages": ["a"]}})
-        ran = drop_in.mirror()                               # fails the test unless it ends with 0
-        assert ran.pages == {"a"} and drop_in.status == "10"
+with serve(u0()) as served:
+    drop_in = DropIn(tmp_path, served)
+    drop_in.configure(json="true", plugins=["allowlist_project"], sections={"allowlist": {"packages": ["a"]}})
+    ran = drop_in.mirror()                               # fails the test unless it ends with 0
+    assert ran.pages == {"a"} and drop_in.status == "10"
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ def world(tmp_path):
     index = SimulatedIndex()
     index.upload("Foo.Bar_baz", "1.0")
     root = tmp_path / "mirror"
-    for spelling in ("Foo.Bar_baz", "Foo.Bar-baz", "other"):
-        (root / "web/simple" / spelling).mkdir(parents=True)
-        (root / "web/simple" / spelling / "index.html").write_text("old")
+    for page in ("Foo.Bar_baz/index.html", "Foo.Bar-baz/index.html", "other/notes.txt"):
+        (root / "web/simple" / page).parent.mkdir(parents=True)
+        (root / "web/simple" / page).write_text("old")
     return World(tmp_path, index=index, storage=LocalStorage(root), clean_names=True)
 
 

@@ -716,3 +716,19 @@ def test_every_version_ends_as_a_whole_mirror(tmp_path, index, version):
         for e in mirror.events
         if isinstance(e, FileHeld) and e.downloaded and not e.filename.endswith(".metadata")
     ]
+
+
+def test_a_serial_that_we_gave_a_page_is_not_held_against_upstream_after_a_rebuild(tmp_path):
+    world = World(tmp_path, recheck_seconds=1000)
+    for name in ("a", "b"):
+        world.index.upload(name, "1.0")
+    world.mirror()
+    world.rendering(core_metadata=False)  # the page changes, and upstream's serial does not
+    world.mirror()
+    world.index.upload("c", "1.0")
+    world.mirror()
+    for path in tmp_path.glob("catalog.sqlite3*"):
+        path.unlink()
+    assert world.mirror().failed == {}
+    world.clock.now += 5000
+    assert world.mirror().failed == {}

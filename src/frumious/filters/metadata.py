@@ -261,6 +261,10 @@ class ProjectMetadata:
     def needs_document(self) -> bool:
         return any(condition.needs_document for condition in self.conditions)
 
+    @property
+    def reads_display(self) -> bool:
+        return any(condition.key.path.text == "info.name" for condition in self.conditions)
+
     def judge_project(self, offer: Offer) -> Verdict:
         return _verdict(self.name, self.conditions, offer, None)
 
@@ -279,6 +283,10 @@ class FileMetadata:
     @property
     def needs_document(self) -> bool:
         return any(condition.needs_document for condition in self.conditions)
+
+    @property
+    def reads_display(self) -> bool:
+        return any(condition.key.path.text == "info.name" for condition in self.conditions)
 
     def judge_file(self, offer: Offer, file: File) -> Verdict:
         return _verdict(self.name, self.conditions, offer, file)

@@ -23,6 +23,7 @@ class AllowNames:
     names: frozenset[NormalizedName]
     name: str = "allowlist_project"
     place: str = "[allowlist] packages"
+    reads_display: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -44,6 +45,7 @@ class BlockNames:
 
     names: frozenset[NormalizedName]
     name: str = "blocklist_project"
+    reads_display: bool = False
 
     @property
     def fingerprint(self) -> str:
@@ -65,6 +67,7 @@ class BlockPatterns:
 
     patterns: tuple[re.Pattern[str], ...]
     name: str = "regex_project"
+    reads_display: bool = True
 
     @property
     def fingerprint(self) -> str:

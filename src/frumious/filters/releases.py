@@ -166,7 +166,7 @@ def _is_pre(release: str) -> bool:
 class LatestReleases(_ReleaseRule):
     """Keep the newest few of the releases that all other rules left.
 
-    The one that an index would show as the project's own (`info.version`) keeps a place, if it is left at all.
+    The one of them that an index would show as the project's own (`info.version`) keeps a place.
     """
 
     keep: int = 1
@@ -187,8 +187,8 @@ class LatestReleases(_ReleaseRule):
             return {}
         facts = _Facts(offer)
         newest = sorted(ranked, key=facts.by_time if by_time else facts.by_version, reverse=True)[: self.keep]
-        shown = facts.shown()
-        if shown not in newest and shown in ranked:
+        shown = facts.shown(ranked)
+        if shown not in newest:
             newest[-1] = shown
         return self._drop(
             releases, lambda release: None if release in newest else self._reason(release, newest)
@@ -232,9 +232,11 @@ class _Facts:
         came = self._came.get(release)
         return came is not None, came or 0.0, *self.by_version(release)
 
-    def shown(self) -> str | None:
-        """Return the release that PyPI shows: not yanked before yanked, final before pre-release, then the greatest."""
-        return max(self._standing, key=self._rank, default=None)
+    def shown(self, releases: Iterable[str]) -> str:
+        """Return the release that PyPI would show of these: not yanked before yanked, final before pre-release, then
+        the greatest.
+        """
+        return max(releases, key=self._rank)
 
     def _rank(self, release: str) -> _Rank:
         version = parsed(release)

@@ -159,9 +159,20 @@ class Selection:
     def only(self) -> frozenset[NormalizedName] | None:
         """Every name that can be selected, where the rules amount to a list of plain names."""
         listed = [rule.only for rule in self.rules if rule.only is not None]
-        if not listed:
+        if not listed or self._reads_display:
             return None
         return frozenset(name for name in frozenset.intersection(*listed) if self.judge(name).keep)
+
+    @property
+    def _reads_display(self) -> bool:
+        """Whether the spelling of a name may matter, which upstream's list alone says.
+
+        A rule says so by `reads_display`. One on names that does not say it is taken at its worst.
+        """
+        others = (*self.offers, *self.files, *self.releases)
+        return any(getattr(rule, "reads_display", rule.only is None) for rule in self.rules) or any(
+            getattr(rule, "reads_display", False) for rule in others
+        )
 
     def judge(self, name: NormalizedName, display: str | None = None) -> Verdict:
         """Return the first verdict on a name that drops, else a keeping one."""
@@ -195,8 +206,11 @@ class Selection:
         """Say whether the legacy JSON must be asked for before `choose` can judge this offer."""
         if offer.document is not None or not self.judges_offers:
             return False
-        # Old file names do not always say which release they belong to; the legacy JSON does.
-        return self._needs or (bool(self.releases) and any(offer.release_of(f) is None for f in offer.files))
+        if self._needs or not self.releases:
+            return self._needs
+        # Old file names do not always say which release they belong to, least of all where upstream lists none; the
+        # legacy JSON does.
+        return offer.versions is None or any(offer.release_of(f) is None for f in offer.files)
 
     def choose(self, offer: Offer) -> Choice:
         """Judge a project as upstream offers it: as a whole, then its files, then what releases these leave."""

@@ -138,7 +138,8 @@ class Assessor:
         )
         etag = row.etag if row is not None and known_page else None
         offered = await self._ports.upstream.project(job.name, etag, fresh=job.tries > 0)
-        known = row.serial if row is not None else None
+        # Of a page that was taken over nobody knows whether its serial is upstream's, or one that we gave it once.
+        known = row.serial if row is not None and row.body_digest is not None else None
         got = known if offered is None else offered.detail.serial
         least = max(job.wanted or 0, known or 0)
         if got is None or got >= least:

@@ -147,8 +147,8 @@ class _Run:
             jobs = self._planner.again(unsettled, replay=True)
             await self._work(jobs, len(unsettled), state, options=options, strict=True)
             await catalog.settle(head=state.head, status=state.status, todo=state.todo)
-        if await self._is_taking_over(state):
-            # Bit by bit: what an earlier attempt has recorded is not read again.
+        if state.rendering is None:
+            # No run of ours has ended here. What an earlier attempt has recorded is not read again.
             await take_over(self._ports, self._options, only_changed=True)
             return await catalog.state()
         if state.status is None and state.todo is None:
