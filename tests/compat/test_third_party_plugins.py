@@ -218,7 +218,6 @@ def test_a_plugin_written_for_bandersnatch_runs(mirror, site):
     assert mirrored(mirror) == {"six": ["six-1.0"], "snark": ["snark-1.0", "snark-2.0"]}
 
 
-@pytest.mark.xfail(strict=True, reason="wiring has no text of [mirror] to pass on: `Loaded` does not keep it")
 def test_a_plugin_written_for_bandersnatch_may_read_the_mirrors_settings(mirror, site):
     source = """
         from bandersnatch.filter import FilterProjectPlugin

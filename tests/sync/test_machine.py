@@ -94,6 +94,7 @@ selections = st.sampled_from(
         (Selection((AllowNames(frozenset(map(normalize, ("A", "gamma")))),)), 500),
         (Selection((AllowNames(frozenset(map(normalize, ("Foo.Bar", "gamma")))),)), 0),  # too many names to ask one by one
         (Selection(files=(NoWheels(),)), 500),
+        (Selection((AllowNames(frozenset(map(normalize, ("A", "Foo.Bar", "gamma")))),), files=(NoWheels(),)), 500),
         (Selection(offers=(AtLeastTwo(),), releases=(Newest(),)), 500),
         (Selection((BlockNames(frozenset({normalize("A")})),), offers=(AtLeastTwo(),)), 500),
     ]
@@ -122,6 +123,7 @@ class Mirroring(RuleBasedStateMachine):
         self.seen = None
         """What a mirror of this mirror has: its head, and the words of each page."""
         self.synced = set()
+        self.was_cut = False
         self.held = None
         """The plan of removals that waits."""
         self.index.upload("always", "1.0")  # an upstream that lists nobody is not believed
@@ -282,6 +284,7 @@ class Mirroring(RuleBasedStateMachine):
 
     @rule(n=st.integers(0, 80), lost=st.integers(0, 2**16))
     def power_cut(self, n, lost):
+        self.was_cut = True
         storage = StopAfter(self.world.storage, n)
         try:
             self.world.mirror(storage=storage, check=False, limits=Limits(projects=2, seconds=1))
@@ -403,7 +406,8 @@ class Mirroring(RuleBasedStateMachine):
         hidden = {name for name in self.index.names() if self.index.project(name).status == "quarantined"}
         pages = {place.rpartition("/")[2] for place in pages_of(self.world) - pages_of(fresh)}
         assert pages <= self.synced | hidden
-        if self.world.options.rendering.release_files and not self.synced - theirs:
+        # What a power cut leaves without a trace in the catalog is for `verify` to find.
+        if self.world.options.rendering.release_files and not self.synced - theirs and not self.was_cut:
             assert len(bodies_of(self.world)) == len(bodies_of(fresh))
 
 

@@ -242,6 +242,15 @@ def test_a_file_filter_takes_effect_on_what_is_there_without_asking_upstream(wor
     assert any("2.0" in name for name in world.filenames("a"))
 
 
+def test_a_file_filter_takes_effect_although_upstream_says_that_nothing_has_changed(world):
+    named = Selection((AllowNames(frozenset({normalize("a"), normalize("gamma")})),))
+    use(world, selection=named)
+    world.mirror()
+    use(world, selection=replace(named, files=(DropVersions("2.0"),)))
+    assert world.mirror().updated == 1
+    assert all("2.0" not in name for name in world.filenames("a"))
+
+
 def test_a_project_dropped_for_what_it_offers_is_not_asked_for_each_time(world):
     use(world, selection=Selection(offers=(DropProjects(2),)))
     summary = world.mirror()
@@ -409,6 +418,19 @@ def test_nothing_is_removed_where_the_operator_keeps_everything(world):
     world.mirror()
     assert gone not in world.filenames("a")
     assert "gamma" not in world.listed()
+
+
+def test_a_project_that_is_kept_against_the_filters_follows_the_settings_and_gets_nothing_new(world):
+    use(world, removal=Removal(follow=False))
+    world.mirror()
+    use(world, selection=Selection(offers=(DropProjects(9),)))
+    world.index.upload("gamma", "2.0")
+    world.rendering(hash_index=True)
+    world.mirror()
+    assert world.read("web/simple/g/gamma/index.v1_json") is not None
+    assert world.page("gamma") is None
+    assert len(files(world, "gamma-2.0")) == 0
+    assert "gamma" in world.listed()
 
 
 # ---------------------------------------------------------------------- crashes

@@ -15,7 +15,7 @@ import msgspec
 from frumious.catalog.base import Check, HeldFile
 from frumious.errors import BadPage, StaleProject
 from frumious.filters.offer import Document, Offer
-from frumious.filters.rules import EVERYTHING, Choice
+from frumious.filters.rules import EVERYTHING, KEEP, Choice
 from frumious.model import layout
 from frumious.model.names import NormalizedName
 from frumious.model.project import File, ProjectDetail, ProjectStatus
@@ -86,6 +86,11 @@ class Assessment:
         return self.job.row is not None and self.job.row.published is not None
 
     @property
+    def is_put_off(self) -> bool:
+        """Whether it goes on showing what should have gone."""
+        return self.body_digest is None
+
+    @property
     def loses(self) -> int:
         """How many files would be removed, if that is for the guard to decide; a project alone counts as one."""
         if self.is_withdrawn:
@@ -117,9 +122,12 @@ class Assessor:
         if not job.again and not is_turned and self._is_same(job, offered, body_digest):
             return self._unchanged(job, offered.etag)
         choice, document = await self._choose(job, offered)
-        detail = selected(offered.detail, choice)
-        plan = await self._plan_files(job, offered.detail, detail, choice)
         put_off = job.keeps or not self._options.removal.follow
+        effective = choice
+        if put_off and not choice.project.keep and job.row is not None and job.row.published is not None:
+            effective = await self._nothing_new(job, offered.detail, choice)
+        detail = selected(offered.detail, effective)
+        plan = await self._plan_files(job, offered.detail, detail, effective)
         if put_off and plan.lost and offered.detail.status is not ProjectStatus.QUARANTINED:
             offered, detail, plan = await self._with_lost(job, offered, detail, plan)
         # What removal was put off of is read again, whatever upstream says of it then.
@@ -191,6 +199,12 @@ class Assessor:
             document = await self._document(job)
             offer = replace(offer, document=parse_document(job.name, document))
         return selection.choose(offer), document
+
+    async def _nothing_new(self, job: Job, detail: ProjectDetail, choice: Choice) -> Choice:
+        """Return the choice for a project that should go and stays: what it holds, and no more."""
+        held, _ = await self._ports.catalog.held(job.name, ())
+        new = {file.filename: choice.project for file in detail.files if file.filename not in held}
+        return Choice(KEEP, new, {}, choice.until)
 
     async def _document(self, job: Job) -> bytes | None:
         if job.again and (known := await self._ports.catalog.document(job.name)) is not None:

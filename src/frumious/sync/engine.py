@@ -321,7 +321,8 @@ class _Run:
                 job.name, job.display, job.wanted, job.again, outcome.files, outcome.whole
             )
         else:
-            self._losing.pop(job.name, None)
+            if not isinstance(outcome, Check):  # what is as it was would still lose what it would lose
+                self._losing.pop(job.name, None)
             await publisher.add(outcome)
 
     async def _absent_project(self, job: Job, publisher: Publisher) -> None:

@@ -164,8 +164,8 @@ class Fetcher:
             removes = self._options.removal.follow and not job.keeps
             if removes and not job.may_remove and found.loses:
                 return Losing(job, found.loses, whole=not found.choice.project.keep)
-            if not found.choice.project.keep:
-                return self._declined(found, removes=removes)
+            if not found.choice.project.keep and (removes or not found.is_out):
+                return self._declined(found)
             self._budget.declare(found.plan.bytes)
             declared = True
             if found.plan.missing:
@@ -178,14 +178,10 @@ class Fetcher:
                 self._budget.declare(0)
         return await self._prepare(found, held, incomplete=incomplete)
 
-    def _declined(self, found: Assessment, *, removes: bool) -> Decline | Check:
-        """Record a project that the filters drop for what it offers; a page of it that is to stay, stays as it is."""
+    def _declined(self, found: Assessment) -> Decline:
+        """Record a project that the filters drop for what it offers."""
         job, offered = found.job, found.offered
         due = due_at(self._ports, self._options, found.choice.until)
-        if found.is_out and not removes:
-            if job.keeps:
-                due = int(self._ports.clock())
-            return Check(job.name, found.serial, offered.etag, due, reread=job.keeps)
         return Decline(
             name=job.name,
             display=job.display,
@@ -227,7 +223,7 @@ class Fetcher:
         if soon or body_digest is None:
             offered, body_digest = replace(offered, etag=None), None
         due: int | None = None
-        if job.keeps and found.plan.lost:
+        if job.keeps and found.is_put_off:
             due = int(self._ports.clock())
         elif soon:
             due = int(self._ports.clock()) + SOON
@@ -261,6 +257,9 @@ class Fetcher:
     def _as_it_was(self, found: Assessment) -> Check:
         until = found.choice.until
         due = due_at(self._ports, self._options, until)
+        if found.is_put_off:
+            due = int(self._ports.clock()) if found.job.keeps else due
+            return Check(found.job.name, found.serial, None, due, reread=True, until=_whole(until))
         return Check(found.job.name, found.serial, found.offered.etag, due, until=_whole(until))
 
     async def _documents(
