@@ -41,6 +41,8 @@ class Opened:
 
     ports: Ports
     options: SyncOptions
+    has_catalog: bool = True
+    """False: there is none, and what is recorded now is forgotten in the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,7 @@ async def open_reader(loaded: Loaded, observe: Observer) -> AsyncIterator[Opened
         yield Opened(
             Ports(upstream, storage, catalog, observe, time.time, asyncio.sleep, random.random),
             sync_options(settings, selection),
+            has_catalog=there,
         )
 
 

@@ -131,6 +131,8 @@ class Check:
     """The next answer is to be read, whatever it says: something of it was put off."""
     until: int | None = None
     """When time alone turns a verdict of the filters; None leaves what is known."""
+    body_digest: bytes | None = None
+    """sha256 of upstream's page, where it was read; None leaves what is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,9 +429,9 @@ class Catalog(Protocol):
         """Return the highest serial of any page; 0 if there is none."""
         ...
 
-    async def distrust(self, *, pages: bool = True) -> None:
-        """Forget upstream's list as it was applied, and with `pages` what we know of upstream's pages, so that each is
-        asked for again; held files stay.
+    async def distrust(self, *, pages: bool = True, files: bool = False) -> None:
+        """Forget upstream's list as it was applied; with `pages` what upstream's pages were like, so that each is asked
+        for again; with `files` that bytes have been read, so that they are read again.
         """
         ...
 

@@ -481,12 +481,12 @@ class SqliteCatalog:
 
         await self._write(work)
 
-    async def distrust(self, *, pages: bool = True) -> None:
+    async def distrust(self, *, pages: bool = True, files: bool = False) -> None:
         def work(db: apsw.Connection) -> None:
             if pages:
-                db.execute(
-                    "UPDATE project SET etag = NULL, body_digest = NULL, page_digest = NULL, serial = NULL"
-                )
+                db.execute("UPDATE project SET etag = NULL, body_digest = NULL, serial = NULL")
+            if files:
+                db.execute("UPDATE object SET verified_at = 0")
             db.execute("DELETE FROM applied")
             _set(db, list_etag=None, root_stale=1)
 
@@ -690,12 +690,12 @@ def _leave(db: apsw.Connection, leave: Leave, at: int) -> bool:
 
 def _check(db: apsw.Connection, c: Check, at: int) -> None:
     absent = "coalesce(absent_at, ?4)" if c.is_absent else "NULL"
-    reread = ", body_digest = NULL" if c.reread else ""
+    body = "NULL" if c.reread else "coalesce(?7, body_digest)"
     db.execute(
-        f"UPDATE project SET serial = ?1, etag = ?2, due_at = ?3, checked_at = ?4{reread},"
+        f"UPDATE project SET serial = ?1, etag = ?2, due_at = ?3, checked_at = ?4, body_digest = {body},"
         " until = coalesce(?6, until),"
         f" absent_at = {absent}, {_WELL} WHERE name = ?5",
-        (c.serial, c.etag, c.due_at, at, c.name, c.until),
+        (c.serial, c.etag, c.due_at, at, c.name, c.until, c.body_digest),
     )
 
 

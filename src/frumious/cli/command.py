@@ -11,6 +11,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -59,12 +60,15 @@ def execute(parsed: argparse.Namespace) -> int:
     """Run the command that was typed."""
     set_up_logging(debug=parsed.debug)
     try:
-        return _COMMANDS[parsed.command](parsed)
+        return _flushed(_COMMANDS[parsed.command](parsed))
     except FrumiousError as error:
         tell(error)
         if parsed.command in THEIR_COMMANDS and wants_bandersnatch_codes(parsed.config):
             return bandersnatch_code(error.exit_code, usage=isinstance(error, UsageError))
         return error.exit_code
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except Interrupted as stop:
         log.warning("stopped by %s; what is published stays, the next run goes on from here", stop)
         return stop.exit_code
@@ -73,6 +77,12 @@ def execute(parsed: argparse.Namespace) -> int:
         log.log(logging.CRITICAL if parsed.debug else logging.DEBUG, "%s", traceback.format_exc())
         log.critical("this is a defect of Frumious; please report it with the output of --debug")
         return INTERNAL_ERROR
+
+
+def _flushed(code: int) -> int:
+    """Return an exit code when what was printed is out."""
+    sys.stdout.flush()
+    return code
 
 
 def _execute(parsed: argparse.Namespace) -> int:
@@ -197,6 +207,8 @@ def _inspect(parsed: argparse.Namespace) -> int:
             if question is not None:
                 answer = await explain(opened.ports, opened.options, question)
                 return explanation_json(answer) if parsed.json else explanation_text(answer)
+            if not opened.has_catalog:
+                await take_over(opened.ports, opened.options)  # as the run would do first
             found = await preview(opened.ports, opened.options)
             return plan_json(found) if parsed.json else plan_text(found)
 

@@ -10,7 +10,7 @@ from frumious.filters.rules import Verdict
 from frumious.model.names import InvalidName, normalize
 from frumious.sync.explain import Explanation, FileFate, Question
 from frumious.sync.preview import Preview
-from frumious.sync.text import human_bytes
+from frumious.sync.text import counted, human_bytes
 
 MOST_FILES = 20
 MOST_FAILED = 10
@@ -30,38 +30,34 @@ def _plan_lines(found: Preview) -> Iterator[str]:
     yield "what `mirror` would do now (nothing has been changed)"
     yield ""
     yield (
-        f"  look at   {_count(found.looked_at, 'project')}: {found.updated:,} to update,"
+        f"  look at   {counted(found.looked_at, 'project')}: {found.updated:,} to update,"
         f" {found.unchanged:,} unchanged"
     )
-    yield f"  fetch     {_count(found.fetch_files, 'file')}, {human_bytes(found.fetch_bytes)}"
+    yield f"  fetch     {counted(found.fetch_files, 'file')}, {human_bytes(found.fetch_bytes)}"
     yield (
-        f"  keep      {_count(found.keep_projects, 'project')}, {_count(found.keep_files, 'file')},"
+        f"  keep      {counted(found.keep_projects, 'project')}, {counted(found.keep_files, 'file')},"
         f" {human_bytes(found.keep_bytes)}"
     )
     guard = "; more than a run removes on its own: it would wait for you to confirm" if found.guarded else ""
     yield (
-        f"  remove    {_count(found.remove_projects, 'project')}, {_count(found.remove_files, 'file')}{guard}"
+        f"  remove    {counted(found.remove_projects, 'project')}, {counted(found.remove_files, 'file')}{guard}"
     )
     if found.rules:
         yield from ("", "dropped by the filters, of what was looked at")
         width = max(map(len, found.rules))
         for rule, count in sorted(found.rules.items()):
-            parts = [_count(count.projects, "project")] if count.projects else []
-            parts += [f"{_count(count.files, 'file')}, {human_bytes(count.bytes)}"] if count.files else []
+            parts = [counted(count.projects, "project")] if count.projects else []
+            parts += [f"{counted(count.files, 'file')}, {human_bytes(count.bytes)}"] if count.files else []
             yield f"  {rule:<{width}}  {', '.join(parts)}"
     if found.largest:
         yield from ("", "largest downloads")
         width = max(len(large.name) for large in found.largest)
         for large in found.largest:
-            yield f"  {large.name:<{width}}  {_count(large.files, 'file')}, {human_bytes(large.bytes)}"
+            yield f"  {large.name:<{width}}  {counted(large.files, 'file')}, {human_bytes(large.bytes)}"
     if found.failed:
-        yield from ("", f"{_count(len(found.failed), 'project')} could not be looked at")
+        yield from ("", f"{counted(len(found.failed), 'project')} could not be looked at")
         for name, message in list(found.failed.items())[:MOST_FAILED]:
             yield f"  {name}: {message}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 # ------------------------------------------------------------------ explain
@@ -165,7 +161,7 @@ def _explanation_lines(found: Explanation) -> Iterator[str]:
 
 def _files_heading(fates: Sequence[FileFate]) -> str:
     kept = sum(fate.verdict.keep for fate in fates)
-    return f"{_count(len(fates), 'file')}: {kept:,} kept, {len(fates) - kept:,} dropped"
+    return f"{counted(len(fates), 'file')}: {kept:,} kept, {len(fates) - kept:,} dropped"
 
 
 def _fate_line(fate: FileFate) -> str:

@@ -39,6 +39,8 @@ class FilePlan:
     missing: tuple[File, ...] = ()
     bytes: int = 0
     """What `missing` adds to the disk, as far as upstream says."""
+    fetch: int = 0
+    """How many of `missing` do not seem to be in place already."""
     refused: frozenset[str] = frozenset()
     """Keys that another project is filling with something else."""
     left_out: tuple[File, ...] = ()
@@ -236,6 +238,8 @@ class Assessor:
                 wanted.setdefault(beside, str(file.core_metadata))
         refused = self._claims.claim(job.name, wanted)
         have, taken = await self._ports.catalog.held(job.name, wanted)
+        if not job.again:
+            have = await self._without_lost_bytes(files, have)
         missing = tuple(f for f in files if not self._is_held(f, have.get(f.filename)))
         lost = [name for name in have if name not in keys]
         still = {file.filename for file in offered.files} if lost and not is_withdrawn else set()
@@ -250,20 +254,42 @@ class Assessor:
         )
         if job.replay:
             return replace(plan, left_out=missing)
-        return replace(plan, missing=missing, bytes=await self._bytes(missing, keys, have))
+        fetch, size = await self._to_fetch(missing, keys, have)
+        return replace(plan, missing=missing, bytes=size, fetch=fetch)
 
-    async def _bytes(
+    async def _without_lost_bytes(
+        self, files: Sequence[File], have: dict[str, HeldFile]
+    ) -> dict[str, HeldFile]:
+        """Return what we hold but for files whose bytes are gone, or have another size; these are brought again."""
+        places: dict[str, tuple[str, int]] = {}
+        for file in files:
+            if (held := have.get(file.filename)) is None:
+                continue
+            places[held.key] = file.filename, held.size
+            beside = layout.metadata_key(held.key) if held.metadata is not None else None
+            if beside is not None:
+                places[beside] = file.filename, held.metadata_size
+        found = await self._ports.storage.stat(list(places)) if places else []
+        lost = {
+            filename
+            for (filename, size), stat in zip(places.values(), found, strict=True)
+            if stat is None or stat.size != size
+        }
+        return {name: held for name, held in have.items() if name not in lost} if lost else have
+
+    async def _to_fetch(
         self, missing: Sequence[File], keys: Mapping[str, str | None], have: Mapping[str, HeldFile]
-    ) -> int:
-        """Return how many bytes must come; what seems to stand in place takes no more space."""
+    ) -> tuple[int, int]:
+        """Return how many files must come, and their bytes; what seems to stand in place takes no more space."""
         if not missing:
-            return 0
+            return 0, 0
         places = {
             f.filename: have[f.filename].key if f.filename in have else keys[f.filename] for f in missing
         }
         found = await self._ports.storage.stat([place for place in places.values() if place is not None])
         sizes = {stat.key: stat.size for stat in found if stat is not None}
-        return sum(f.size or 0 for f in missing if sizes.get(places[f.filename] or "") != f.size)
+        absent = [f for f in missing if sizes.get(places[f.filename] or "") != f.size]
+        return len(absent), sum(f.size or 0 for f in absent)
 
     def _is_held(self, file: File, held: HeldFile | None) -> bool:
         if held is None or held.source != source_of(file) or not held.verified:

@@ -98,7 +98,8 @@ class _Run:
         await confirmed_plan(self._ports, self._options.removal)
         state = await self._start()
         if self._options.force_check:
-            await self._ports.catalog.distrust()
+            await take_over(self._ports, self._options, only_changed=True)
+            await self._ports.catalog.distrust(files=True)
             state = await self._ports.catalog.state()
         await self._look_anew(state)
         if self.summary.stopped is not None:
@@ -169,9 +170,9 @@ class _Run:
             self._tell(
                 "`status` or `todo` was changed by another program: the pages it changed are taken over"
             )
-            await take_over(self._ports, self._options, only_changed=True)
         else:
             self._tell("`status` is gone or says nothing: every project is looked at again")
+        await take_over(self._ports, self._options, only_changed=True)
         await self._ports.catalog.distrust(pages=not has_status)
         return await self._ports.catalog.state()
 

@@ -207,7 +207,8 @@ class Fetcher:
         if row is not None and published is not None:
             # The words that are out, under the serial that is out: has anything changed?
             rendered = render(build_page(found.detail, held, published, rendering), job.display, rendering)
-            if rendered.digest != row.page_digest or (found.serial != row.serial and not job.again):
+            moved = row.serial is not None and found.serial != row.serial and not job.again
+            if rendered.digest != row.page_digest or moved:
                 rendered = None
             elif not documents and not found.plan.lost and (job.judges or not job.again):
                 return self._as_it_was(found)
@@ -260,7 +261,14 @@ class Fetcher:
         if found.is_put_off:
             due = int(self._ports.clock()) if found.job.keeps else due
             return Check(found.job.name, found.serial, None, due, reread=True, until=_whole(until))
-        return Check(found.job.name, found.serial, found.offered.etag, due, until=_whole(until))
+        return Check(
+            found.job.name,
+            found.serial,
+            found.offered.etag,
+            due,
+            until=_whole(until),
+            body_digest=found.body_digest,
+        )
 
     async def _documents(
         self, found: Assessment, held: dict[str, HeldFile]

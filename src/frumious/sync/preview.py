@@ -152,10 +152,10 @@ class _Previewer:
                 self._leaving.add(name)
             return
         found.updated += 1
-        found.fetch_files += len(plan.missing)
+        found.fetch_files += plan.fetch
         found.fetch_bytes += plan.bytes
-        if plan.missing:
-            heapq.heappush(found.largest, Large(plan.bytes, len(plan.missing), name))
+        if plan.fetch:
+            heapq.heappush(found.largest, Large(plan.bytes, plan.fetch, name))
             if len(found.largest) > LARGEST:
                 heapq.heappop(found.largest)
         if plan.lost and (self._options.removal.follow or one.is_withdrawn):

@@ -31,6 +31,7 @@ from frumious.sync.files import read_text
 from frumious.sync.groups import first
 from frumious.sync.options import Rendering, SyncOptions
 from frumious.sync.ports import Ports
+from frumious.sync.text import counted
 
 T = TypeVar("T")
 
@@ -220,7 +221,11 @@ class _TakeOver:
 
         def is_known(place: Place) -> bool:
             row = rows.get(place.name)
-            return row is not None and row.published is not None and row.page_modified == place.modified
+            if row is None or row.published is None or row.page_modified != place.modified:
+                return False
+            # Pages of ours were written as one.
+            times = {stat.modified for stat in place.pages.values()}
+            return row.page_digest is None or times == {row.page_modified}
 
         left = [place for place in places if not is_known(place)]
         self._count(unchanged=len(places) - len(left))
@@ -331,7 +336,8 @@ class _TakeOver:
         if done.projects:
             asked = f"; upstream is asked for {done.incomplete:,} of them" if done.incomplete else ""
             self._tell(
-                f"taken over from the tree: {done.projects:,} projects, {done.files:,} files{asked}", "info"
+                f"taken over from the tree: {counted(done.projects, 'project')}, {counted(done.files, 'file')}{asked}",
+                "info",
             )
 
     def _tell(self, text: str, level: str = "warning") -> None:
