@@ -198,7 +198,7 @@ def test_pages_without_a_serial_are_not_new_at_every_check(world):
 def test_settings_that_change_after_an_interrupted_first_run_reach_every_page(world):
     for number in range(20):
         world.index.upload(f"p{number}", "1.0")
-    assert stopped(world, 4, limits=Limits(projects=3, seconds=5))
+    assert stopped(world, 40, limits=Limits(projects=3, seconds=5))
     assert len(world.keys("web/simple/")) > 3, "something was published before the cut"
     world.rendering(json=False)
     assert world.mirror().exit_code is ExitCode.WHOLE
