@@ -8,9 +8,10 @@ import pytest
 
 from contract.catalog_contract import CatalogContract, publication
 from frumious.catalog.base import Batch
-from frumious.catalog.schema import VERSION
+from frumious.catalog.schema import MIGRATIONS, VERSION
 from frumious.catalog.sqlite import open_catalog
 from frumious.errors import CatalogBroken, CatalogError, CatalogTooNew
+from frumious.model.names import normalize
 
 
 class TestFile(CatalogContract):
@@ -107,3 +108,34 @@ def test_an_earlier_catalog_is_not_brought_forward_by_somebody_who_only_reads(tm
     with pytest.raises(CatalogError, match="earlier Frumious") as caught:
         asyncio.run(work())
     assert "mirror" in caught.value.hint
+
+
+def test_a_catalog_of_the_first_release_keeps_what_it_knows_and_learns_what_is_not_referred_to(tmp_path):
+    db = apsw.Connection(str(tmp_path / "c"))
+    for migration in MIGRATIONS[:2]:
+        db.execute(migration)
+    db.execute("PRAGMA user_version = 2")
+    db.execute(
+        "INSERT INTO project (name, display, serial, published, listed) VALUES ('six', 'six', 5, 5, 1)"
+    )
+    for number, key in enumerate(("web/packages/a/six-1.0.tar.gz", "web/packages/b/six-0.9.tar.gz"), 1):
+        db.execute(
+            "INSERT INTO object (id, key, sha256, size, verified_at) VALUES (?, ?, ?, 3, 100)",
+            (number, key, b"x" * 32),
+        )
+    db.execute("INSERT INTO file (project, filename, source, object) VALUES (1, 'six-1.0.tar.gz', 's', 1)")
+    db.execute("INSERT INTO meta VALUES ('selection', 'abc'), ('head', 5)")
+    db.close()
+
+    async def work():
+        catalog = await open_catalog(tmp_path / "c")
+        row = (await catalog.known([normalize("six")]))[normalize("six")]
+        assert (row.serial, row.published, row.declined, row.until) == (5, 5, None, None)
+        files, _ = await catalog.held(normalize("six"), [])
+        assert files["six-1.0.tar.gz"].verified
+        assert [one.key for one in await catalog.released(200, 3600, 10)] == ["web/packages/b/six-0.9.tar.gz"]
+        state = await catalog.state()
+        assert (state.selection, state.choice, state.head) == ("abc", None, 5)
+        await catalog.aclose()
+
+    asyncio.run(work())

@@ -33,7 +33,9 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     mirror.add_argument(
-        "--force-check", action="store_true", help="ask upstream for every project again, changed or not"
+        "--force-check",
+        action="store_true",
+        help="ask upstream for every project again, changed or not, and compare the files that are here",
     )
     mirror.add_argument(
         "--cleanup-todo", action="store_true", help="accepted for bandersnatch's sake: this happens anyway"
@@ -41,14 +43,14 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     mirror.add_argument(
         "--confirm",
         metavar="PLAN",
-        help="make the removals that the last run held back under this name, if they are still the same",
+        help="make the removals that the last run held back under this name, as far as they are still to be made",
     )
     _add_common(mirror, defaults=False)
 
     sync = commands.add_parser(
         "sync",
         help="bring just the named projects up to date",
-        description="Bring just these projects up to date, whatever the filters say. `status` and `last-modified` stay as they are.",
+        description="Bring just these projects up to date, whatever the filters on names say. `status` and `last-modified` stay as they are.",
         allow_abbrev=False,
     )
     sync.add_argument("package", nargs="+", metavar="NAME", help="name of a project")
