@@ -306,7 +306,8 @@ def test_a_project_deleted_and_made_anew_by_somebody_else_is_only_the_new_one(tm
         index.delete_project("Jubjub.Bird")
         gone = mirror.run("mirror")
         assert gone.returncode == 0
-        assert "jubjub-bird: upstream no longer has it; our copy is kept" in gone.stderr
+        assert "removed from the mirror: jubjub-bird" in gone.stderr
+        assert not (mirror.directory / "web/simple/jubjub-bird").exists()
         index.upload("jubjub_bird", "7.0")
         assert mirror.run("mirror").returncode == 0
 

@@ -497,7 +497,10 @@ def test_facts_do_not_vanish_for_one_bad_moment(transport):
     ],
 )
 def test_an_encoded_detail_reads_as_itself(detail):
-    assert simple_json.parse_project_detail(simple_json.encode_project_detail(detail), url=PAGE, name=SIX) == detail
+    assert (
+        simple_json.parse_project_detail(simple_json.encode_project_detail(detail), url=PAGE, name=SIX)
+        == detail
+    )
 
 
 # Files.
