@@ -22,7 +22,7 @@ class ProjectRow:
     serial: int | None
     """Upstream's serial of the page that is published; None: unknown or not published."""
     published: int | None
-    """The serial we published; None while there is no page."""
+    """The serial we published; None while there is no page, or one that is about to go."""
     etag: str | None
     body_digest: bytes | None
     """sha256 of upstream's page; None asks for the next answer to be read whatever it says."""

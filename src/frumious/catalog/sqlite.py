@@ -41,7 +41,7 @@ from frumious.model.names import NormalizedName
 T = TypeVar("T")
 
 _ROW = (
-    "name, display, serial, published, etag, body_digest, page_digest, page_modified, attempts, wanted, retry_at,"
+    "name, display, serial, iif(leaving IS NULL, published, NULL), etag, body_digest, page_digest, page_modified, attempts, wanted, retry_at,"
     " stuck_serial, stuck_since, until, absent_at, declined"
 )
 _REFERRED = (
@@ -280,12 +280,14 @@ class SqliteCatalog:
         )
 
     async def names(self, after: str, limit: int, *, declined: bool = False) -> list[NormalizedName]:
-        which = "(published IS NOT NULL OR declined IS NOT NULL)" if declined else "published IS NOT NULL"
+        which = "published IS NOT NULL AND leaving IS NULL"
+        if declined:  # what is about to go may be wanted again
+            which = "(published IS NOT NULL OR declined IS NOT NULL)"
         return await self._read(
             lambda db: [
                 row[0]
                 for row in db.execute(
-                    f"SELECT name FROM project WHERE name > ? AND {which} AND leaving IS NULL ORDER BY name LIMIT ?",
+                    f"SELECT name FROM project WHERE name > ? AND {which} ORDER BY name LIMIT ?",
                     (after, limit),
                 )
             ]

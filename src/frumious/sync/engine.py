@@ -459,6 +459,7 @@ class _Run:
         """Delete the pages of what is off the list, then the bytes that no page refers to (design.md §6.4)."""
         names = await self._ports.catalog.leaving()
         if names and (root_published or not (await self._ports.catalog.state()).root_stale):
+            await self._ports.storage.barrier()  # the list that does not name them is out for good
             await remove_pages(self._ports)
             self._ports.observe(ProjectsRemoved(tuple(names)))
         objects, size = await collect(self._ports, self._options.removal)

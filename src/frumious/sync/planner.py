@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -163,9 +164,12 @@ class Planner:
             self._ports.observe(ProjectMissing(name, held=True))
         # What left the list may be quarantined: its page says so.
         gone = gone[:DUE_SLICE]
-        due = await self._due({*(w.name for w in changes.wanted), *gone})
+        due = await self._due(set(gone))
+        wanted = {w.name for w in changes.wanted}
+        is_due = {job.name for job in due.jobs} & wanted
+        due.jobs = [job for job in due.jobs if job.name not in wanted]
         return Plan(
-            self._listed(changes.wanted, due.jobs, gone),
+            self._listed(changes.wanted, is_due, due.jobs, gone),
             len(changes.wanted) + len(due.jobs) + len(gone),
             offered.serial,
             changes,
@@ -215,13 +219,17 @@ class Planner:
                 yield Job(name, row.display if row else display, row=row, asked=True)
 
     async def _listed(
-        self, wanted: Sequence[Wanted], due: Sequence[Job], gone: Sequence[NormalizedName]
+        self,
+        wanted: Sequence[Wanted],
+        is_due: AbstractSet[NormalizedName],
+        due: Sequence[Job],
+        gone: Sequence[NormalizedName],
     ) -> AsyncIterator[Job]:
         for part in _chunks(wanted):
             rows = await self._ports.catalog.known([w.name for w in part])
             for w in part:
                 row = rows.get(w.name)
-                if is_done(w, row):
+                if is_done(w, row) and w.name not in is_due:
                     self._ports.observe(ProjectUnchanged(w.name))
                 else:
                     yield Job(w.name, w.display, w.serial, row)

@@ -293,10 +293,18 @@ class _TakeOver:
 
     async def _strike_gone(self) -> None:
         """Strike off the pages that the catalog knows and that are not there any more."""
-        after, step = "", len(PageKind)
+        # Settings may have changed since: a page that lies in the other layout is still there.
+        layouts = (False, True)
+        after, step = "", len(PageKind) * len(layouts)
         while names := await self._ports.catalog.names(after, BATCH):
             after = names[-1]
-            present = await self._ports.storage.stat(self._page_keys(names))
+            keys = [
+                layout.page_key(name, kind, hash_index=hash_index)
+                for name in names
+                for hash_index in layouts
+                for kind in PageKind
+            ]
+            present = await self._ports.storage.stat(keys)
             gone = [name for i, name in enumerate(names) if not any(present[i * step : (i + 1) * step])]
             if gone:
                 await self._ports.catalog.lose_pages(gone, int(self._ports.clock()))
@@ -424,8 +432,8 @@ def find_links(page: StoredPage | None, options: SyncOptions) -> tuple[Link, ...
     for file in page.detail.files:
         key = stored.key_of(file, options.rendering.root_uri)
         if key is not None:
-            advertises = options.rendering.core_metadata and file.core_metadata
-            links.append(Link(file, key, layout.metadata_key(key) if advertises else None))
+            # Whatever the settings say now: as long as this page is out, what it advertises has to stay.
+            links.append(Link(file, key, layout.metadata_key(key) if file.core_metadata else None))
     return tuple(links)
 
 
