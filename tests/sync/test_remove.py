@@ -433,6 +433,36 @@ def test_a_project_that_is_kept_against_the_filters_follows_the_settings_and_get
     assert "gamma" in world.listed()
 
 
+def test_a_project_that_is_owed_stays_owed_when_only_settings_made_its_page_anew(world):
+    world.mirror()
+    world.index.upload("A", "3.0")
+    world.faults.add("page:a", Status(500), times=None)
+    assert world.mirror().owed == 1
+    use(world, selection=Selection(files=(DropVersions("1.0"),)))
+    summary = world.mirror()
+    assert summary.owed == 1
+    world.faults.clear()
+    world.mirror()
+    assert any("3.0" in name for name in world.filenames("a"))
+
+
+def test_a_dropped_project_that_is_wanted_again_before_its_page_was_gone_stays(world):
+    world.mirror()
+    use(world, selection=block("a"))
+    for n in range(60):
+        stopping = StopAfter(world.storage, n)
+        try:
+            world.mirror(storage=stopping, check=False)
+        except (PowerCut, ExceptionGroup):
+            use(world, selection=Selection())
+            world.mirror()
+            assert world.page("a") is not None
+            assert "A" in world.listed()
+            use(world, selection=block("a"))
+        else:
+            break
+
+
 # ---------------------------------------------------------------------- crashes
 
 

@@ -99,6 +99,8 @@ class Publication:
     until: int | None = None
     document: bytes | None = None
     """Upstream's legacy JSON, where a filter reads it; None leaves what is known."""
+    is_owed: bool = False
+    """It was made from what is known already: a failure of the last look at upstream stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ class Check:
     """When time alone turns a verdict of the filters; None leaves what is known."""
     body_digest: bytes | None = None
     """sha256 of upstream's page, where it was read; None leaves what is known."""
+    is_owed: bool = False
+    """As of `Publication`."""
 
 
 @dataclass(frozen=True, slots=True)

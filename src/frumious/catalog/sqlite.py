@@ -554,13 +554,14 @@ class SqliteCatalog:
 
 
 def _publish(db: apsw.Connection, p: Publication, at: int) -> None:
+    well = "" if p.is_owed else f", {_WELL}"
     (project,) = _one(
         db,
         "INSERT INTO project (name, display, serial, published, listed, etag, body_digest, page_digest, page_modified,"
         " checked_at, due_at, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
         " ON CONFLICT (name) DO UPDATE SET display = ?2, serial = ?3, published = ?4, listed = ?5, etag = ?6,"
         " body_digest = ?7, page_digest = ?8, page_modified = ?9, checked_at = ?10, due_at = coalesce(?11, due_at),"
-        f" until = ?12, leaving = NULL, declined = NULL, absent_at = NULL, {_WELL} RETURNING id",
+        f" until = ?12, leaving = NULL, declined = NULL, absent_at = NULL{well} RETURNING id",
         (
             p.name, p.display, p.serial, p.published, p.listed, p.etag, p.body_digest, p.page_digest, p.page_modified,
             at, p.due_at, p.until,
@@ -696,7 +697,7 @@ def _check(db: apsw.Connection, c: Check, at: int) -> None:
     db.execute(
         f"UPDATE project SET serial = ?1, etag = ?2, due_at = ?3, checked_at = ?4, body_digest = {body},"
         " until = coalesce(?6, until),"
-        f" absent_at = {absent}, {_WELL} WHERE name = ?5",
+        f" absent_at = {absent}{'' if c.is_owed else f', {_WELL}'} WHERE name = ?5",
         (c.serial, c.etag, c.due_at, at, c.name, c.until, c.body_digest),
     )
 

@@ -247,6 +247,7 @@ class Fetcher:
             dropped=[name for name in found.plan.dropped if self._releases(found, name, held)],
             until=_whole(found.choice.until),
             document=document,
+            is_owed=job.again and row is not None and row.attempts > 0,
         )
         sweeps = row is not None and row.published is not None and row.page_digest is None
         return Prepared(publication, rendered, documents, len(found.detail.files), sweeps)
@@ -256,11 +257,14 @@ class Fetcher:
         return name not in held and (removes or found.is_withdrawn)
 
     def _as_it_was(self, found: Assessment) -> Check:
-        until = found.choice.until
+        until, row = found.choice.until, found.job.row
         due = due_at(self._ports, self._options, until)
+        is_owed = found.job.again and row is not None and row.attempts > 0
         if found.is_put_off:
             due = int(self._ports.clock()) if found.job.keeps else due
-            return Check(found.job.name, found.serial, None, due, reread=True, until=_whole(until))
+            return Check(
+                found.job.name, found.serial, None, due, reread=True, until=_whole(until), is_owed=is_owed
+            )
         return Check(
             found.job.name,
             found.serial,
@@ -268,6 +272,7 @@ class Fetcher:
             due,
             until=_whole(until),
             body_digest=found.body_digest,
+            is_owed=is_owed,
         )
 
     async def _documents(
