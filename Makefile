@@ -1,4 +1,5 @@
-.PHONY: help setup demo test check docs
+.PHONY: help setup demo test check docs fuzz
+SECONDS ?= 60
 
 help: ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -15,6 +16,11 @@ test: ## set up and run all tests and checks
 check: ## only the static checks
 	scripts/setup test
 	.venv/bin/python -m pytest tests/test_checks.py
+
+fuzz: ## look for inputs that a reader does not stand: TARGET=one of them (default: all), SECONDS=60 for each
+	scripts/setup test
+	.venv/bin/python -m pip install -q --group fuzz
+	.venv/bin/python -m fuzz $(TARGET) --seconds $(SECONDS)
 
 docs: ## build the documentation into site/
 	scripts/setup test

@@ -101,7 +101,7 @@ def test_a_file_with_a_directory_alone_has_every_default():
         cleanup=False,
         cleanup_todo=False,
         delete_missing_packages=False,
-        verifiers=3,
+        verifiers=None,
         diff_file=None,
         diff_append_epoch=False,
         exit_codes="frumious",
@@ -733,6 +733,7 @@ def test_a_list_may_come_by_reference_and_stands_where_it_is_named():
         ("proxy = http://me:p%40w@p.example.org", "a bare % cannot be used", "write %% for a percent sign"),
         ("summary-file = %(base)s/x", "%(base)s names a key that is not there", None),
         ("summary-file = %(summary-file)s", "goes too deep", None),
+        ("summary-file = %(a\n  b)s", "%(a b)s names a key that is not there", None),
     ],
 )
 def test_a_percent_sign_that_cannot_be_read_is_refused(line, problem, hint):
@@ -885,6 +886,25 @@ def test_a_reference_that_leads_nowhere_is_refused_and_named(reference, reason):
 
     assert str(error) == f"m.conf:4: [mirror] diff-file: {reference} {reason}"
     assert "{{mirror_directory}}" in error.hint
+
+
+@pytest.mark.parametrize("reference", ["{{mirror_directory}}", "%(directory)s"])
+def test_a_reference_to_a_value_of_several_lines_is_refused_like_that_value(reference):
+    error = refused(f"diff-file = {reference}/x\n", base="[mirror]\ndirectory = /a\n  b\n")
+
+    first, directory, diff_file = str(error).split("\n")
+    assert first == "m.conf: 2 settings cannot be used:"
+    assert "line 3 is indented" in directory
+    assert diff_file.startswith("m.conf:4: [mirror] diff-file: ")
+
+
+def test_a_reference_over_several_lines_is_told_in_one():
+    error = refused("diff-file = {{mirror_no\n  thing}}\n")
+
+    assert (
+        str(error)
+        == "m.conf:4: [mirror] diff-file: {{mirror_no thing}} is not of the form {{SECTION_OPTION}}"
+    )
 
 
 def test_a_reference_to_a_value_that_cannot_be_read_is_refused():

@@ -73,7 +73,7 @@ def test_the_section_is_read():
 
 
 def test_lines_are_minor_by_default_and_all_projects_are_meant():
-    rules = build_selection(["latest_per_line"], sections(latest_per_line={"keep": "3"}))
+    rules = build_selection(["latest_per_line"], sections(latest_per_line={"keep": f"{'0' * 5000}3"}))
 
     assert rules.releases == (LatestPerLine(3, 2),)
 

@@ -43,7 +43,11 @@ def test_comments_and_blanks_are_nothing(line):
     assert allowed_names(lists([line])) == frozenset()
 
 
-@pytest.mark.parametrize("line", ["foo*", "a b", "-x", "git+https://example.org/x", "./x.whl", "ünï"])
+@pytest.mark.parametrize(
+    "line",
+    ["foo*", "a b", "-x", "git+https://example.org/x", "./x.whl", "ünï", "foo; " + "(" * 5000],
+    ids=lambda line: line[:9],
+)
 def test_a_bad_line_is_named(line):
     with pytest.raises(BadSetting, match="not a project name") as caught:
         allowed_names(lists(["good", line]))
@@ -134,7 +138,11 @@ def test_no_patterns_are_no_rule():
     assert build_selection(["regex_project"], Sections()) == NOTHING
 
 
-@pytest.mark.parametrize("line", ["(", "*", "[z-a]", "a{99999999999999999999}", "(?P<n>a)(?P<n>b)"])
+@pytest.mark.parametrize(
+    "line",
+    ["(", "*", "[z-a]", "a{99999999999999999999}", "a{" + "9" * 5000 + "}", "(?P<n>a)(?P<n>b)"],
+    ids=lambda line: line[:9],
+)
 def test_a_bad_pattern_is_named(line):
     with pytest.raises(BadSetting, match="is not a regular expression") as caught:
         build_selection(["regex_project"], patterns("good", line))

@@ -87,6 +87,7 @@ RELEASES = [
     ("foo", "foo-1.0.whl", ["1.0"], None),
     # eggs
     ("foo", "foo-1.0-py2.7.egg", ["1.0"], "1.0"),
+    ("foo", "foo-.linux-.egg", ["", "1.0"], None),
     ("foo", "foo-1.0.egg", ["1.0"], "1.0"),
     ("foo-bar", "foo_bar-1.0-py3.6-linux-x86_64.egg", ["1.0"], "1.0"),
     ("foo", "foo-1.0_r12-py2.4-macosx-10.9-x86_64.egg", ["1.0", "1.0-r12"], "1.0-r12"),

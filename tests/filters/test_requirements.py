@@ -121,7 +121,9 @@ def test_passwords_are_not_told(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["foo bar", "foo=1", "foo*", "==1.0", "[x]", "foo;bar", "-r", "--no x", '-i "x']
+    "line",
+    ["foo bar", "foo=1", "foo*", "==1.0", "[x]", "foo;bar", "-r", "--no x", '-i "x', "foo; " + "(" * 5000],
+    ids=lambda line: line[:9],
 )
 def test_a_bad_line_is_named(tmp_path, line):
     put(tmp_path, r_txt=f"# first\nfoo \\\n >=1\n{line}\n")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frumious.errors import BadPage
-from frumious.pages.legacy_json import ReleaseFacts, canonical, parse_release_facts
+from frumious.pages.legacy_json import ReleaseFacts, canonical, parse_release_facts, published
 from pages.page_values import sha256
 
 URL = "https://index.example.org/pypi/six/json"
@@ -94,6 +94,13 @@ def test_a_yank_may_have_no_reason(said, yanked):
 
 def test_a_file_that_cannot_be_read_is_left_out():
     assert set(facts({"filename": 5}, None, "a", {}, {"filename": "good"})) == {"good"}
+
+
+@pytest.mark.parametrize("name", [None, 5, [], {}, ["good"]])
+def test_a_file_whose_name_is_no_text_is_not_passed_on(name):
+    body = json.dumps({"urls": [{"filename": name}, {"filename": "good"}]}).encode()
+
+    assert json.loads(published(body, {"good": URL})) == {"urls": [{"filename": "good", "url": URL}]}
 
 
 def test_the_document_of_one_release_has_only_urls():

@@ -343,6 +343,52 @@ def test_no_bytes_raise_another_error_than_the_two(body):
         repr(page).encode()
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "<",
+        "<a",
+        "<a href",
+        '<a href="b.whl',
+        "<a href='b.whl>b.whl</a>",
+        "</a",
+        "<!-- SERIAL 1",
+        "<script>",
+        "<!",
+    ],
+)
+def test_a_page_that_is_cut_short_is_refused(end):
+    """Conformance 100: it must not pass for a project that lost files."""
+    with pytest.raises(BadPage, match="ends in the middle"):
+        read(f"<html><body>{anchor()}{end}")
+    with pytest.raises(BadPage, match="ends in the middle"):
+        parse_project_list(f"<html><body>{anchor()}{end}".encode(), LIST_URL)
+
+
+def test_a_link_ends_where_the_next_begins():
+    page = parse_project_list(
+        b'<html><a href="foo/">foo<p><a href="bar/">b<i>a</i>r</a> and <a href="six/">six', LIST_URL
+    )
+
+    assert [project.name for project in page.projects] == ["foo", "bar", "six"]
+
+
+@pytest.mark.parametrize(
+    "markup", ['<base href="x/">', '<meta name="pypi:project-status" content="archived">']
+)
+def test_what_belongs_in_the_head_counts_nowhere_else(markup):
+    for begin in ("<html><head></head>", "<html><body>", "<html><a>"):
+        detail = read(f"{begin}{markup}{anchor()}</body></html>")
+
+        assert (detail.status, detail.files[0].url) == (None, URL + "a.whl")
+
+
+@pytest.mark.parametrize("markup", ["<![x y]>", '<base href="http://[">'])
+def test_markup_that_cannot_be_read_is_refused(markup):
+    with pytest.raises(BadPage, match="cannot be read"):
+        read(f"<html><head>{markup}</head><body>{anchor()}</body></html>")
+
+
 def test_a_page_of_unclosed_tags_is_read():
     body = "<html><body>" + "<div><p><b>" * 20_000 + anchor()
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import socket
 import subprocess
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,16 @@ from pyreqwest.http import Url
 from frumious.errors import ConfigError, RefusedAddress, Unreachable
 from frumious.upstream.address import Reach, parse_address, reach_of, redirect_target
 from frumious.upstream.environment import Proxies, choose_proxies, read_roots
-from frumious.upstream.http import BLOCK, TRANSLATIONS, Gunzip, HttpOptions, HttpTransport, open_http
+from frumious.upstream.http import (
+    BLOCK,
+    TRANSLATIONS,
+    Gunzip,
+    HttpOptions,
+    HttpTransport,
+    open_http,
+    refuse_inside,
+    resolve,
+)
 from frumious.upstream.transport import Answer
 from support.httpd import (
     Action,
@@ -885,3 +895,53 @@ def test_http2_is_used_for_all_but_large_files(http2):
     said = use(versions, environment={"SSL_CERT_FILE": str(ca_pem)})
 
     assert said == ["HTTP/2.0", "HTTP/1.1", "HTTP/2.0", "HTTP/2.0"]
+
+
+@pytest.mark.parametrize(
+    ("here", "target", "refused"),
+    [
+        (["93.184.216.34"], ["93.184.216.35"], False),
+        (["93.184.216.34"], ["127.0.0.1"], True),
+        (["93.184.216.34"], ["93.184.216.35", "10.0.0.1"], True),
+        (["93.184.216.34"], ["169.254.169.254"], True),
+        (["93.184.216.34"], ["::1"], True),
+        (["93.184.216.34"], ["::ffff:10.0.0.1"], True),
+        (["93.184.216.34"], ["fe80::1"], True),
+        (["93.184.216.34"], [], False),
+        (["10.0.0.1"], ["10.0.0.2"], False),
+        (["10.0.0.1"], ["127.0.0.1"], True),
+        (["10.0.0.1"], ["169.254.169.254"], True),
+        (["127.0.0.1"], ["10.0.0.1"], False),
+        ([], ["10.0.0.1"], True),
+    ],
+)
+def test_a_redirect_to_a_name_is_judged_by_the_addresses_it_stands_for(here, target, refused):
+    places = {"index.example.org": here, "inside.example.org": target}
+
+    async def resolve(host):
+        return places[host]
+
+    async def follow():
+        await refuse_inside(Url("https://index.example.org/"), Url("https://inside.example.org/"), resolve)
+
+    if refused:
+        with pytest.raises(RefusedAddress, match=r"inside\.example\.org"):
+            asyncio.run(follow())
+    else:
+        asyncio.run(follow())
+
+
+def test_names_are_resolved_by_the_system():
+    assert set(asyncio.run(resolve("localhost"))) <= {"127.0.0.1", "::1"}
+    assert asyncio.run(resolve("localhost"))
+    assert asyncio.run(resolve("[::1]")) == ["::1"]
+    assert asyncio.run(resolve("no-such-host.invalid")) == ()
+
+
+def test_a_body_of_very_many_compressed_parts_is_refused_before_it_costs_much():
+    member = gzip.compress(b"")
+    gunzip = Gunzip()
+    with pytest.raises(zlib.error, match="more than 1000 members"):
+        gunzip.feed(member * 10_000, 10)
+    parts = [gzip.compress(b"x" * n) for n in range(1000)]
+    assert Gunzip().feed(b"".join(parts), 10**6) == b"x" * sum(range(1000))

@@ -258,6 +258,14 @@ def test_the_headers_serial_counts_before_the_bodys(transport):
     assert [ask(transport, get_page).detail.serial for _ in range(3)] == [7, 9, None]
 
 
+@pytest.mark.parametrize("said", ["9" * 19, "9" * 20, "9" * 5000, "-1", "\u0661"])
+def test_a_header_serial_that_can_be_none_is_passed_over(transport, said):
+    """Neither SQLite nor Python reads numbers of any length."""
+    transport.add(PAGE, page(**{"_last-serial": 7}), x_pypi_last_serial=said)
+
+    assert ask(transport, get_page).detail.serial == 7
+
+
 def test_a_serial_that_only_the_header_gave_is_in_the_kept_page(transport):
     transport.add(PAGE, page(entry()), x_pypi_last_serial="9")
 
@@ -574,7 +582,17 @@ def test_a_broken_date_is_no_date(transport, said):
 
 @pytest.mark.parametrize(
     "content_range",
-    ["bytes 0-9/10", "bytes 3-9/10", "bytes */10", "items 2-9/10", "bytes 2-", "", "bytes -2-9/10"],
+    [
+        "bytes 0-9/10",
+        "bytes 3-9/10",
+        "bytes */10",
+        "items 2-9/10",
+        "bytes 2-",
+        "",
+        "bytes -2-9/10",
+        f"bytes {'2' * 5000}-/9",
+    ],
+    ids=lambda said: said[:16],
 )
 def test_a_part_that_does_not_start_where_asked_is_refused(transport, content_range):
     transport.add(FILE, b"x", 206, content_range=content_range)

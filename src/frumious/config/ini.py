@@ -6,7 +6,7 @@ import configparser
 import io
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from frumious.config.option import Option
 from frumious.config.options import OPTIONS
@@ -77,21 +77,33 @@ def read_ini(text: str, source: str) -> Ini:
         option.key: option.default for option in OPTIONS if option.shipped and isinstance(option.default, str)
     }
     parser.read_dict({"mirror": shipped})
+    layout = _scan(text)
+    # configparser would find them too, but repeats them all in one message, which takes for ever if it is a long log
+    # that somebody named by mistake.
+    if layout.unreadable:
+        first, *others = layout.unreadable
+        also = f" (and {len(others)} more such lines)" if others else ""
+        raise ConfigError(
+            f"neither `[section]` nor `key = value`{also}",
+            file=source,
+            line=first,
+            hint="only `=` separates key and value; further lines of a value are indented",
+        )
     try:
         parser.read_file(io.StringIO(text, newline=None), source)
     except configparser.Error as error:
-        raise _unreadable(error, source, text) from None
-    sections, lines, references = _scan(text)
-    if ("mirror", "master") not in lines and "master" in references:
+        raise _unreadable(error, source, layout) from None
+    if ("mirror", "master") not in layout.keys and "master" in layout.references:
         parser.set("mirror", "master", default_master().replace("%", "%%"))
-    return Ini(parser, sections, lines, references)
+    lines = {where: tuple(numbers) for where, numbers in layout.keys.items()}
+    return Ini(parser, layout.sections, lines, frozenset(layout.references))
 
 
-def _unreadable(error: configparser.Error, source: str, text: str) -> ConfigError:
+def _unreadable(error: configparser.Error, source: str, layout: _Layout) -> ConfigError:
     match error:
         case configparser.DuplicateSectionError():
             return ConfigError(
-                f"this section is already there, in line {_scan(text)[0][error.section]}",
+                f"this section is already there, in line {layout.sections[error.section]}",
                 file=source,
                 section=error.section,
                 line=error.lineno,
@@ -99,7 +111,7 @@ def _unreadable(error: configparser.Error, source: str, text: str) -> ConfigErro
             )
         case configparser.DuplicateOptionError():
             return ConfigError(
-                f"this key is already there, in line {_scan(text)[1][error.section, error.option][0]}",
+                f"this key is already there, in line {layout.keys[error.section, error.option][0]}",
                 file=source,
                 section=error.section,
                 key=error.option,
@@ -113,30 +125,32 @@ def _unreadable(error: configparser.Error, source: str, text: str) -> ConfigErro
                 line=error.lineno,
                 hint="the settings of a mirror stand under [mirror]",
             )
-        case configparser.ParsingError():
-            lines = sorted({line for line, _ in error.errors})
-            also = f" (and {len(lines) - 1} more such lines)" if len(lines) > 1 else ""
-            return ConfigError(
-                f"neither `[section]` nor `key = value`{also}",
-                file=source,
-                line=lines[0],
-                hint="only `=` separates key and value; further lines of a value are indented",
-            )
         case _:
             return ConfigError(error.message, file=source)
 
 
-_REFERENCE = re.compile(r"%\(([^)]+)\)s")
+# Without the question mark, many `%(` with no end would each look through the rest of the line.
+_REFERENCE = re.compile(r"%\(([^)]+)(\)s)?")
 
 
-def _scan(text: str) -> tuple[dict[str, int], dict[tuple[str, str], tuple[int, ...]], frozenset[str]]:
-    """Find the lines of sections and keys by configparser's rules, in a text that it has accepted.
+def _references(text: str) -> Iterator[str]:
+    return (name for name, end in _REFERENCE.findall(text) if end)
 
-    Or has accepted but for something that is there twice: the first place is kept.
-    """
-    sections: dict[str, int] = {}
-    lines: dict[tuple[str, str], list[int]] = {}
-    references: set[str] = set()
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """What stands in which line of a text; of what is there twice, the first place."""
+
+    sections: dict[str, int] = field(default_factory=dict)
+    keys: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    references: set[str] = field(default_factory=set)
+    unreadable: list[int] = field(default_factory=list)
+    """Lines in a section that are neither a section nor a key nor part of a value."""
+
+
+def _scan(text: str) -> _Layout:
+    """Find the lines of sections and keys by configparser's rules, up to a line that stands before any section."""
+    found = _Layout()
     section, value, indent = "", None, 0
     for number, line in enumerate(io.StringIO(text, newline=None), start=1):
         stripped = line.strip()
@@ -146,24 +160,35 @@ def _scan(text: str) -> tuple[dict[str, int], dict[tuple[str, str], tuple[int, .
         if not stripped or (value is not None and here > indent):
             if value is not None:
                 value.append(number)
-            references.update(_REFERENCE.findall(stripped))
+            found.references.update(_references(stripped))
             continue
         indent = here
         if header := configparser.ConfigParser.SECTCRE.match(stripped):
             section, value = header["header"], None
-            sections.setdefault(section, number)
+            found.sections.setdefault(section, number)
             continue
-        value = lines.setdefault((section, stripped.partition("=")[0].rstrip()), [number])
-        references.update(_REFERENCE.findall(stripped))
-    return sections, {where: tuple(numbers) for where, numbers in lines.items()}, frozenset(references)
+        if not section:
+            break
+        key, equals, _ = stripped.partition("=")
+        if not key or not equals:
+            found.unreadable.append(number)
+        value = found.keys.setdefault((section, key.rstrip()), [number])
+        found.references.update(_references(stripped))
+    return found
 
 
-_USERINFO = re.compile(r"//\S*@")
+_WORD = re.compile(r"\S+")
 
 
 def without_secrets(text: str) -> str:
     """Return text without the user and password of an address in it."""
-    return _USERINFO.sub("//***@", text)
+    return _WORD.sub(_without_userinfo, text)
+
+
+def _without_userinfo(word: re.Match[str]) -> str:
+    before, _, address = word[0].partition("//")
+    _, at, rest = address.rpartition("@")
+    return f"{before}//***@{rest}" if at else word[0]
 
 
 def shown(text: str) -> str:

@@ -217,7 +217,9 @@ def _find(option: Option, ini: Ini) -> Found | None:
         found = ini.found(option, lines)
         return Found(expand(found.text, ini.value), found.lines) if option.references else found
     except Unresolved as unresolved:
-        problem = _Problem(str(unresolved), lines[0], "write, for instance, {{mirror_directory}}")
+        problem = _Problem(
+            _in_one_line(str(unresolved)), lines[0], "write, for instance, {{mirror_directory}}"
+        )
     except configparser.InterpolationError as error:
         problem = _interpolation(error, lines[0])
     raise _Unusable(problem)
@@ -226,11 +228,16 @@ def _find(option: Option, ini: Ini) -> Found | None:
 def _interpolation(error: configparser.InterpolationError, line: int) -> _Problem:
     match error:
         case configparser.InterpolationMissingOptionError():
-            return _Problem(f"%({error.reference})s names a key that is not there", line)
+            return _Problem(f"%({_in_one_line(error.reference)})s names a key that is not there", line)
         case configparser.InterpolationDepthError():
             return _Problem("%(...)s goes too deep; does it name itself?", line)
         case _:
             return _Problem("a bare % cannot be used", line, "write %% for a percent sign")
+
+
+def _in_one_line(text: str) -> str:
+    """Return text for a message: a name that stands for a value may go over several lines."""
+    return " ".join(text.split())
 
 
 def _default(option: Option) -> Any:
@@ -260,8 +267,10 @@ def _read_one(option: Option, found: Found) -> Any:
     try:
         if "\n" not in found.text:
             return option.read(found.text)
-        hint = f"line {found.lines[1]} is indented, which makes it part of this value"
-        raise Refused("the value has more than one line", hint if len(found.lines) > 1 else None)
+        hint = None  # where the lines are those of another key, that one is told too
+        if len(found.lines) > 1:
+            hint = f"line {found.lines[1]} is indented, which makes it part of this value"
+        raise Refused("the value has more than one line", hint)
     except Refused as refused:
         raise _Unusable(_problem(option, found.text, found.line, refused)) from None
 

@@ -116,7 +116,7 @@ class Settings:
     cleanup: bool
     cleanup_todo: bool
     delete_missing_packages: bool
-    verifiers: int
+    verifiers: int | None
     diff_file: Path | None
     """Absolute, with its references expanded; `diff_file.diff_paths` says where a run writes."""
     diff_append_epoch: bool

@@ -92,7 +92,7 @@ def requirements(
         try:
             requirement = Requirement(entry.text)
             name = normalize(requirement.name)
-        except (InvalidRequirement, InvalidName):
+        except (InvalidRequirement, InvalidName, RecursionError):  # the last for `six; ((((((…`
             raise BadSetting(
                 section,
                 key,
@@ -114,7 +114,8 @@ def _pattern(section: str, key: str, entry: Entry) -> re.Pattern[str]:
             # Python announces what later versions will read differently; bandersnatch lets it pass.
             warnings.simplefilter("ignore")
             return re.compile(entry.text)
-    except (re.error, OverflowError, RecursionError) as error:
+    # ValueError is for `a{9…}` with more digits than Python reads.
+    except (re.error, ValueError, OverflowError, RecursionError) as error:
         raise BadSetting(
             section,
             key,

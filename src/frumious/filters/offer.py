@@ -196,7 +196,7 @@ def _release_of_binary(rest: str, end: str, listed: Listed) -> str | None:
     if not listed or (found is not None and found in listed):
         return found
     # Written by hand, then: the longest beginning that is a release is meant.
-    places = [match.start() for match in re.finditer(r"[-._]", rest)]
+    places = [match.start() for match in re.finditer(r"(?<!^)[-._]", rest)]
     return next((rest[:place] for place in reversed(places) if rest[:place] in listed), found)
 
 

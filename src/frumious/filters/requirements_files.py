@@ -129,7 +129,7 @@ def _parsed(text: str) -> Requirement | None:
     try:
         said = Requirement(text)
         normalize(said.name)
-    except (InvalidRequirement, InvalidName):
+    except (InvalidRequirement, InvalidName, RecursionError):  # the last for `six; ((((((…`
         return None
     return said
 
@@ -189,11 +189,12 @@ def _encoding(data: bytes) -> tuple[str, int]:
 
 # --------------------------------------------------------------------------------------- what a line is
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+# None of these may look at the same text over and over, as `\s+#` does in a long row of blanks.
+_COMMENT = re.compile(r"(?:^|\s)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|(?:file|git|hg|svn|bzr)(?:\+[a-z]+)?:)", re.IGNORECASE)
-_PATH = re.compile(r"[/\\]|^[.~]|\.(?:whl|tar\.\w+|tgz|tbz)(?:\[.*\])?$", re.IGNORECASE)
+_PATH = re.compile(r"[/\\]|^[.~]|\.(?:whl|tar\.\w+|tgz|tbz)(?:\[[^\[\]]*\])?$", re.IGNORECASE)
 _USERINFO = re.compile(r"//[^\s/]*@")
 
 
@@ -201,7 +202,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield lines without comments, joined where a backslash ends one; each with the number of its first."""
     begun, parts = 0, list[str]()
     for number, line in enumerate(text.splitlines(), 1):
-        comment = _COMMENT.match(line)
+        comment = line.lstrip().startswith("#")
         begun = begun if parts else number
         if line.endswith("\\") and not comment:
             parts.append(line.rstrip("\\"))
@@ -226,7 +227,7 @@ def _split_options(text: str) -> tuple[str, str]:
 
 def _subject(text: str) -> str:
     """Return what a line is about, without its marker and versions."""
-    return re.split(r"\s*(?:;|[<>=!~]=|[<>@])", text, maxsplit=1)[0]
+    return re.split(r";|[<>=!~]=|[<>@]", text, maxsplit=1)[0].rstrip()
 
 
 def _shown(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 from frumious.filters.offer import Offer
@@ -128,6 +129,8 @@ class Choice:
 
 
 EVERYTHING = Choice(KEEP, {}, {})
+KEPT_OUT = "kept_out"
+"""What stands for the name of a rule where the operator has deleted a project for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,9 @@ class Selection:
     offers: tuple[OfferRule, ...] = ()
     files: tuple[FileRule, ...] = ()
     releases: tuple[ReleaseRule, ...] = ()
+    kept_out: Mapping[NormalizedName, int] = field(default_factory=dict)
+    """Projects that the operator has deleted for good, and when; none of them is on the mirror, so that the list need
+    not be compared anew when one is added: the fingerprint does not show them."""
     _needs: bool = field(init=False, repr=False, compare=False, default=False)
 
     def __post_init__(self) -> None:
@@ -176,6 +182,10 @@ class Selection:
 
     def judge(self, name: NormalizedName, display: str | None = None) -> Verdict:
         """Return the first verdict on a name that drops, else a keeping one."""
+        if (since := self.kept_out.get(name)) is not None:
+            date = f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d}"
+            reason = f"kept out by `frumious delete --keep-out` since {date}"
+            return Verdict(keep=False, reason=reason, rule=KEPT_OUT)
         for rule in self.rules:
             verdict = rule.judge(name, display if display is not None else name)
             if not verdict.keep:
@@ -188,7 +198,8 @@ class Selection:
             name = normalize(display)
         except InvalidName:
             return None
-        return name if not self.rules or self.judge(name, display).keep else None
+        is_plain = not self.rules and not self.kept_out
+        return name if is_plain or self.judge(name, display).keep else None
 
     # ------------------------------------------------------------ by offer
 

@@ -114,4 +114,5 @@ def parse_duration(text: str) -> int | None:
 
 def parse_count(text: str) -> int | None:
     """Return a whole number of 1 or more."""
-    return int(text) if re.fullmatch(r"0*[1-9][0-9]{0,8}", text, re.ASCII) else None
+    found = re.fullmatch(r"0*([1-9][0-9]{0,8})", text, re.ASCII)
+    return int(found[1]) if found else None

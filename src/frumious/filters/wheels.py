@@ -316,7 +316,7 @@ _RANGE = re.compile(r"([23])\.([0-9]{1,2})(t?)(?:-([23])\.([0-9]{1,2})(t?))?")
 def _read_pythons(sections: Sections) -> list[Python]:
     found: list[Python] = []
     for line in entries(sections, _SECTION, "python"):
-        for word in re.split(r"[\s,]+", re.sub(r"\s*-\s*", "-", line.text)):
+        for word in re.split(r"[\s,]+", "-".join(map(str.strip, line.text.split("-")))):
             if word:
                 found += _pythons(Entry(word, line.line))
     return found

@@ -89,9 +89,9 @@ def published(body: bytes, links: Mapping[str, str]) -> bytes:
 
 def _linked(files: object, links: Mapping[str, str]) -> list[Any]:
     return [
-        {**file, "url": links[file["filename"]]}
+        {**file, "url": links[name]}
         for file in (files if isinstance(files, list) else ())
-        if isinstance(file, dict) and file.get("filename") in links
+        if isinstance(file, dict) and isinstance(name := file.get("filename"), str) and name in links
     ]
 
 

@@ -1,22 +1,20 @@
 """The Simple API as HTML (PEP 503, 592, 629, 714, 740, 792), frozen at version 1.4 for ever (PEP 833).
 
-Reading is left to pypi-simple, which is imported when the first HTML page comes: an upstream with JSON costs nothing
-of it. Writing is plain text with every value escaped once.
+Reading is left to Python's own parser, in a way that takes no longer than the page is long, whatever is in it.
+Writing is plain text with every value escaped once.
 """
 
 from __future__ import annotations
 
 import re
-import threading
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import unquote, urlsplit
+from html.parser import HTMLParser
+from typing import Final
+from urllib.parse import unquote, urljoin, urlsplit
 
-from frumious.errors import BadPage, UnsupportedVersion
+from frumious.errors import BadPage
 from frumious.model.names import NormalizedName, normalize
 from frumious.model.project import Digest, File, ListedProject, PageFile, ProjectDetail, ProjectPage
 from frumious.pages.formats import API_VERSION, LEGACY_API_VERSION, check_api_version
@@ -36,17 +34,22 @@ from frumious.pages.reading import (
 )
 from frumious.pages.writing import batches, chunks, files_in_order, writable
 
-if TYPE_CHECKING:
-    from pypi_simple import Link
-
 # Plain text or an empty answer must not pass for a project without files.
 _MARKUP = re.compile(r"<(?:!doctype|html|head|body|a)[\s>]", re.IGNORECASE)
-_END_OF_HEAD = re.compile(r"</head[\s>]|<body[\s>]|<a\s", re.IGNORECASE)
 _SERIAL = re.compile(r"<!--\s*SERIAL\s+([0-9]+)\s*-->")
 _METADATA_DIGEST = re.compile(r"([a-z0-9_]+)=([0-9a-f]+)\Z", re.IGNORECASE | re.ASCII)
 # What installers know behind `#`; uv gives up a page with another name there (conformance 14).
 _FRAGMENT_ALGORITHMS: Final = frozenset({"sha256", "sha384", "sha512", "blake2b", "md5"})
-_WARNINGS = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of a page, its attributes with a value each and names in lower case."""
+
+    url: str
+    """As written."""
+    attrs: Mapping[str, str]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,6 @@ class _Document:
     base: str
     """What relative links are relative to."""
     links: Sequence[Link]
-    """Their `url` is as written."""
     api_version: str
     serial: int | None
 
@@ -112,16 +114,23 @@ def _read(body: bytes, url: str) -> _Document:
     text = _decoded(body)
     if not _MARKUP.search(text):
         raise BadPage(url, "no HTML page")
-    end = _END_OF_HEAD.search(text)
-    head, rest = (text[: end.start()], text[end.start() :]) if end else (text, "")
-    metas, base = _read_head(head, url)
-    version = next(iter(metas.get("repository-version", ())), LEGACY_API_VERSION)
-    check_api_version(version, url)
+    reader = _Reader()
+    try:
+        reader.feed(text)
+        base = urljoin(url, reader.base)
+    except (AssertionError, ValueError) as error:  # the parser's for `<![x`, and a base that is no address
+        raise BadPage(url, f"HTML that cannot be read: {error}") from error
+    if reader.is_cut_short:
+        raise BadPage(url, "HTML that ends in the middle of a tag, a comment or a script")
+    reader.end_link()
+    version = next(iter(reader.metas.get("repository-version", ())), LEGACY_API_VERSION)
+    for said in (version, *reader.late_versions):
+        check_api_version(said, url)
     serials = _SERIAL.findall(text)
     return _Document(
-        metas=metas,
+        metas=reader.metas,
         base=base,
-        links=_read_links(rest, url),
+        links=reader.links,
         api_version=version,
         serial=serial_of(serials[-1]) if serials else None,
     )
@@ -135,38 +144,68 @@ def _decoded(body: bytes) -> str:
         return body.decode("cp1252", "replace")
 
 
-@contextmanager
-def _reading(url: str) -> Iterator[None]:
-    """Make pypi-simple's errors ours, and keep its warnings back: ours come from `api_version`."""
-    from pypi_simple import UnsupportedRepoVersionError  # noqa: PLC0415 - see the module
+class _Reader(HTMLParser):
+    """What both kinds of page have in common, out of one text that is fed at once.
 
-    try:
-        # The lock keeps two of us from putting back each other's filters.
-        with _WARNINGS, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except UnsupportedRepoVersionError as error:
-        raise UnsupportedVersion(url, error.declared_version) from error
-    except Exception as error:  # the parser states no set of errors, and any page may come
-        raise BadPage(url, f"HTML that cannot be read: {error}") from error
+    Nobody calls `close`: for each tag that has no end it would look through the rest of the page again, which for a
+    page made to harm takes hours. For the same reason there is no stack of open elements here: a link ends where the
+    next one begins, if not before.
+    """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.metas: dict[str, list[str]] = {}
+        self.late_versions: list[str] = []
+        """Versions of the API that stand behind the head, where they do not count."""
+        self.base = ""
+        self.links: list[Link] = []
+        self._is_head = True
+        self._open: dict[str, str] | None = None
+        self._text: list[str] = []
 
-def _read_head(head: str, url: str) -> tuple[Mapping[str, Sequence[str]], str]:
-    """Return the metas of a page, and the base of its links: `<base>` counts, as a link to nowhere shows."""
-    from pypi_simple import RepositoryPage  # noqa: PLC0415 - see the module
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether something that has begun had no end."""
+        return self.rawdata.startswith("<") or self.cdata_elem is not None
 
-    with _reading(url):
-        page = RepositoryPage.from_html(head + '<a href=""></a>', base_url=url)
-    return page.pypi_meta, page.links[-1].url if page.links else url
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        match tag:
+            case "a":
+                self._is_head = False
+                self.end_link()
+                self._open = {name: value or "" for name, value in attrs}
+            case "body":
+                self._is_head = False
+            case "base" if self._is_head and not self.base:
+                self.base = dict(attrs).get("href") or ""
+            case "meta":
+                self._read_meta(dict(attrs))
 
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "head":
+            self._is_head = False
+        elif tag == "a":
+            self.end_link()
 
-def _read_links(text: str, url: str) -> Sequence[Link]:
-    """Return the links, not joined to any base: one broken link must not spoil the page."""
-    from pypi_simple import parse_links_stream  # noqa: PLC0415 - see the module
+    def handle_data(self, data: str) -> None:
+        if self._open is not None:
+            self._text.append(data)
 
-    with _reading(url):
-        # Several times faster than `RepositoryPage`, and a list of all projects fits in memory.
-        return list(parse_links_stream([text]))
+    def end_link(self) -> None:
+        """Keep the link that is open, if it leads anywhere."""
+        if self._open is not None and (url := self._open.get("href")) is not None:
+            self.links.append(Link(url, self._open, "".join(self._text).strip()))
+        self._open = None
+        self._text.clear()
+
+    def _read_meta(self, said: Mapping[str, str | None]) -> None:
+        name, content = said.get("name") or "", said.get("content")
+        if content is None or not name.startswith("pypi:"):
+            return
+        if self._is_head:
+            self.metas.setdefault(name.removeprefix("pypi:"), []).append(content)
+        elif name == "pypi:repository-version":
+            self.late_versions.append(content)
 
 
 def is_directory(href: str) -> bool:
@@ -175,21 +214,7 @@ def is_directory(href: str) -> bool:
     return path in {"", ".", ".."} or path.endswith("/")
 
 
-class AnyLink(Protocol):
-    """A link of a page, whoever took it out of the text."""
-
-    @property
-    def url(self) -> str:
-        """Return the address as it stands there."""
-        ...
-
-    @property
-    def attrs(self) -> Mapping[str, str | list[str]]:
-        """Return the attributes by name."""
-        ...
-
-
-def read_link(link: AnyLink, base: str) -> File:
+def read_link(link: Link, base: str) -> File:
     """Read a link; raises Unusable. Its name is what the URL ends in, as for installers; the text may be cut short for people."""
     url = resolve(base, link.url)
     try:
@@ -197,27 +222,20 @@ def read_link(link: AnyLink, base: str) -> File:
     except ValueError as error:
         raise Unusable("its name is not UTF-8") from error
     hashes = (part.partition("=") for part in link.url.partition("#")[2].split("&"))
-    provenance = _attribute(link, "data-provenance")
+    attrs = link.attrs
     return File(
         filename=safe_filename(filename),
         url=url,
         digest=best_digest({algorithm: value for algorithm, _, value in hashes if value}),
-        requires_python=told(_attribute(link, "data-requires-python")),
-        yanked=_attribute(link, "data-yanked"),
-        core_metadata=_read_core_metadata(link),
-        provenance=secure_url(provenance),
+        requires_python=told(attrs.get("data-requires-python")),
+        yanked=attrs.get("data-yanked"),
+        core_metadata=_read_core_metadata(attrs),
+        provenance=secure_url(attrs.get("data-provenance")),
     )
 
 
-def _attribute(link: AnyLink, name: str) -> str | None:
-    value = link.attrs.get(name)
-    return value if isinstance(value, str) else None
-
-
-def _read_core_metadata(link: AnyLink) -> Digest | bool | None:
-    said = _attribute(link, "data-core-metadata")
-    if said is None:
-        said = _attribute(link, "data-dist-info-metadata")
+def _read_core_metadata(attrs: Mapping[str, str]) -> Digest | bool | None:
+    said = attrs.get("data-core-metadata", attrs.get("data-dist-info-metadata"))
     if said is None or said.lower() == "false":
         return None if said is None else False
     found = _METADATA_DIGEST.match(said)

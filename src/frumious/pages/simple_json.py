@@ -140,11 +140,13 @@ def parse_project_detail(body: bytes, *, url: str, name: NormalizedName) -> Proj
     meta, version = _read_meta(page.meta, url)
     _check_name(page.name, name, url)
     status, reason = _read_status(page.project_status, meta, problems)
+    files = tuple(read_files(entries, lambda entry: _read_file(entry, url), attrgetter("filename"), problems))
+    if page.files and not files:
+        # Otherwise a page of nonsense would read as a project that has lost everything.
+        raise BadPage(url, f"none of its {len(page.files)} files can be used ({problems[-1]})")
     return ProjectDetail(
         name=name,
-        files=tuple(
-            read_files(entries, lambda entry: _read_file(entry, url), attrgetter("filename"), problems)
-        ),
+        files=files,
         versions=_read_versions(page.versions, problems),
         status=status,
         status_reason=reason,

@@ -7,7 +7,7 @@ many pages, so HTML in the layout of bandersnatch's and ours, one link a line, i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
 
@@ -55,12 +55,6 @@ class StoredPage:
     """The name as upstream spells it, where the page says it (HTML)."""
     is_ours: bool
     """Frumious wrote it: its serial may be higher than upstream's."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    url: str
-    attrs: Mapping[str, str]
 
 
 def read_page(body: bytes, kind: PageKind, name: NormalizedName) -> StoredPage:
@@ -178,8 +172,8 @@ def _split(text: str, start: int) -> Iterator[re.Match[str]]:
         start = line.end()
 
 
-def _link(line: re.Match[str]) -> _Line:
+def _link(line: re.Match[str]) -> simple_html.Link:
     said = line[2]
-    return _Line(
+    return simple_html.Link(
         unescape(line[1]), {key: unescape(value) for key, value in _ATTRIBUTE.findall(said)} if said else {}
     )

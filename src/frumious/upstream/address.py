@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from enum import IntEnum
 
 from pyreqwest.http import Url
@@ -65,12 +66,21 @@ def redirect_target(here: Url, location: str, *, allow_http: bool) -> Url:
     target = _permitted(target, allow_http=allow_http)
     if target.username or target.password is not None:
         target = target.with_password(None).with_username("")
-    source, reach = reach_of(here.host_str or ""), reach_of(target.host_str or "")
+    check_reach(here, target, reach_of(here.host_str or ""), reach_of(target.host_str or ""))
+    return target
+
+
+def check_reach(here: Url, target: Url, source: Reach, reach: Reach) -> None:
+    """Refuse a redirect that leads from one host to another that lies nearer; raises RefusedAddress."""
     if reach not in {Reach.PUBLIC, source} and source is not Reach.LOOPBACK:
         raise RefusedAddress(
             str(target), f"{here.host_str} redirects to a {reach.name.lower().replace('_', '-')} address"
         )
-    return target
+
+
+def nearest(addresses: Iterable[str]) -> Reach:
+    """Return how near the nearest of the addresses of one name lies; none at all count as public."""
+    return max(map(reach_of, addresses), default=Reach.PUBLIC)
 
 
 def _permitted(address: Url, *, allow_http: bool) -> Url:

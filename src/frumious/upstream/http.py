@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import socket
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -29,13 +30,22 @@ from pyreqwest.request import StreamRequest
 from pyreqwest.response import Response, ResponseBodyReader
 
 from frumious.errors import ConfigError, RefusedAddress, Unreachable
-from frumious.upstream.address import parse_address, redacted, redirect_target
+from frumious.upstream.address import (
+    Reach,
+    check_reach,
+    nearest,
+    parse_address,
+    redacted,
+    redirect_target,
+)
 from frumious.upstream.environment import CA_VARIABLES, Proxies, Roots, choose_proxies, read_roots
 from frumious.upstream.transport import Answer, Stream
 
 BLOCK = 256 * 1024
 """Largest block of a streamed body."""
 MAX_REDIRECTS = 5
+MOST_MEMBERS = 1000
+"""Parts of one compressed body; a server sends one, a cache that glues answers together a few."""
 
 # With the default of 64 KiB one connection carries 2 MB/s at 30 ms.
 _STREAM_WINDOW = 2**20
@@ -76,6 +86,30 @@ async def open_http(
         yield transport
     finally:
         await transport.aclose()
+
+
+Resolve = Callable[[str], Awaitable[Sequence[str]]]
+
+
+async def resolve(host: str) -> Sequence[str]:
+    """Return the addresses of a host, nothing if it has none."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+    except OSError:
+        return ()
+    return [str(address[0]).partition("%")[0] for *_, address in found]
+
+
+async def refuse_inside(here: Url, target: Url, resolve: Resolve = resolve) -> None:
+    """Refuse a redirect to a name that stands for an address nearer than those of the name it comes from.
+
+    Raises RefusedAddress. The client resolves the name once more when it connects, and may be told another address
+    then; through a proxy only the proxy knows, and nothing is resolved here.
+    """
+    reach = nearest(await resolve(target.host_str or ""))
+    if reach is not Reach.PUBLIC:
+        check_reach(here, target, nearest(await resolve(here.host_str or "")), reach)
 
 
 class HttpTransport:
@@ -157,6 +191,8 @@ class HttpTransport:
         while (location := exchange.location()) is not None:
             await exchange.close()
             target = redirect_target(address, location, allow_http=allow_http)
+            if not self._is_proxied and target.host_str != address.host_str:
+                await refuse_inside(address, target)
             if str(target) in visited:
                 raise RefusedAddress(asked.url, "it redirects in a circle")
             if len(visited) > MAX_REDIRECTS:
@@ -329,6 +365,7 @@ class Gunzip:
 
     def __init__(self) -> None:
         self._member = zlib.decompressobj(wbits=31)
+        self._members = 1
         self._is_fed = False
 
     @property
@@ -339,14 +376,18 @@ class Gunzip:
     def feed(self, data: bytes, room: int) -> bytes:
         """Decode up to `room` bytes, which must be more than the caller can use. Raises zlib.error."""
         self._is_fed = True
-        decoded = b""
+        parts: list[bytes] = []
         # RFC 1952 §2.2: there may be several members, one behind the other.
-        while data and len(decoded) < room:
+        while data and room > 0:
             if self._member.eof:
+                self._members += 1
+                if self._members > MOST_MEMBERS:  # each costs a copy of what follows it
+                    raise zlib.error(f"more than {MOST_MEMBERS} members")
                 self._member = zlib.decompressobj(wbits=31)
-            decoded += self._member.decompress(data, room - len(decoded))
+            parts.append(self._member.decompress(data, room))
+            room -= len(parts[-1])
             data = self._member.unused_data
-        return decoded
+        return b"".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ from frumious.errors import AbsentProject, BadPage, BadStatus, Unreachable, Upst
 from frumious.model.names import NormalizedName
 from frumious.model.project import Digest, File, ProjectDetail
 from frumious.pages import formats, legacy_json, simple_html, simple_json
+from frumious.pages.reading import serial_of
 from frumious.upstream.base import FileBody, OfferedList, OfferedProject
 from frumious.upstream.transport import Answer, Stream, Transport
 
-LIST_MAX = 512 * 2**20
+LIST_MAX = 256 * 2**20
 """Longest project list we read. PyPI's, with serials, is 60 MB."""
 DETAIL_MAX = 64 * 2**20
 """Longest project page or legacy document we read. 12,000 files make 7 MB of JSON."""
@@ -40,7 +41,7 @@ Read = TypeVar("Read")
 # A plain HTML index would otherwise be asked once for every one of 900 thousand projects.
 _LEGACY_TRIES = 3
 _ETAG = re.compile(r'(W/)?"[^"]*"\Z')
-_CONTENT_RANGE = re.compile(r"\s*bytes\s+(\d+)-\d+/(\d+|\*)\s*\Z", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"\s*bytes\s+([0-9]{1,19})-[0-9]+/([0-9]+|\*)\s*\Z", re.IGNORECASE | re.ASCII)
 _CHECK_MASTER = "check `master`: it is the address that `/simple/` is appended to"
 
 
@@ -328,8 +329,7 @@ def _form(answer: Answer) -> Literal["json", "html"]:
 
 
 def _header_serial(answer: Answer) -> int | None:
-    said = answer.headers.get("x-pypi-last-serial", "").strip()
-    return int(said) if said.isascii() and said.isdecimal() else None
+    return serial_of(answer.headers.get("x-pypi-last-serial", "").strip())
 
 
 def _etag(headers: Mapping[str, str]) -> str | None:
