@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from dataclasses import replace
 
 import pytest
 
@@ -613,6 +614,47 @@ class StorageContract:
                     await read(storage, key)
                 await storage.delete([key])
             assert await keys(storage) == ["web/a/b"]
+
+        use(work)
+
+    @pytest.mark.parametrize("count", [1, 100])
+    def test_a_close_look_says_what_is_there_and_reads_it_only_when_asked(self, use, count):
+        async def work(storage):
+            bodies = {f"web/p/{number}": b"x" * number * 5000 for number in range(count)}
+            moment = Options(modified=1_600_000_000.0)
+            await storage.write([Item(key, body, moment) for key, body in bodies.items()])
+            asked = ["web/none", *bodies, "web/p"]
+            found = await storage.inspect(asked, sha256=True)
+            assert found[0] is None
+            assert found[-1] is None
+            for one, (key, body) in zip(found[1:-1], bodies.items(), strict=True):
+                assert (one.key, one.size, one.modified) == (key, len(body), 1_600_000_000.0)
+                assert one.sha256 == hashlib.sha256(body).hexdigest()
+                assert one.is_public
+                assert one.problem is None
+            again = await storage.inspect(asked, sha256=False)
+            assert [one and replace(one, sha256=None) for one in found] == again
+            assert await storage.inspect([], sha256=True) == []
+            await storage.make_public([*bodies])
+            assert await storage.inspect(asked, sha256=True) == found
+
+        use(work)
+
+    def test_only_what_is_there_is_made_public(self, use):
+        async def work(storage):
+            with pytest.raises(NoSuchObject):
+                await storage.make_public(["web/none"])
+
+        use(work)
+
+    def test_a_close_look_follows_aliases(self, use):
+        async def work(storage):
+            if not storage.capabilities.aliases:
+                return
+            await storage.write([Item("web/a", b"1")])
+            await storage.alias([("web/a", "web/b")])
+            (found,) = await storage.inspect(["web/b"], sha256=True)
+            assert (found.key, found.sha256) == ("web/b", hashlib.sha256(b"1").hexdigest())
 
         use(work)
 

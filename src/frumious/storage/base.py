@@ -78,6 +78,23 @@ class Stat:
 
 
 @dataclass(frozen=True, slots=True)
+class Inspected:
+    """What a close look at a stored object found."""
+
+    key: str
+    size: int
+    modified: float
+    sha256: str | None = None
+    """Of its bytes, if these were read."""
+    problem: str | None = None
+    """Why it could not be read; nothing else is known then."""
+    is_public: bool = True
+    """False: a web server that runs as somebody else cannot read it."""
+    changed: float = 0.0
+    """When it came to be as it is, by the clock of whoever stores it: ctime on disk."""
+
+
+@dataclass(frozen=True, slots=True)
 class Partial:
     """An unfinished body that a later `put` of the same expected digest may continue."""
 
@@ -187,8 +204,22 @@ class Storage(Protocol):
         """Return the facts of each key, None where it holds nothing."""
         ...
 
+    async def inspect(self, keys: Sequence[str], *, sha256: bool) -> list[Inspected | None]:
+        """Look closely at each key, None where it holds nothing; with `sha256` all of its bytes are read, on all cores.
+
+        What cannot be read is no error here, but `Inspected.problem`.
+        """
+        ...
+
+    async def make_public(self, keys: Sequence[str]) -> None:
+        """Have objects readable by everybody, as what is made is; raises NoSuchObject for a key that holds nothing."""
+        ...
+
     def list(self, prefix: str, after: str = "") -> AsyncIterator[Stat]:
-        """Yield what lies under `prefix`, in key order, beginning behind `after`."""
+        """Yield what lies under `prefix`, in key order, beginning behind `after`.
+
+        What leads back to a place that it lies in (a symbolic link to a directory above) is left out.
+        """
         ...
 
     async def barrier(self) -> None:

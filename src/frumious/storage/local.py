@@ -34,6 +34,7 @@ from frumious.storage.base import (
     STAGING,
     Capabilities,
     Expected,
+    Inspected,
     Item,
     Options,
     Partial,
@@ -41,6 +42,7 @@ from frumious.storage.base import (
     Stored,
     check_key,
 )
+from frumious.storage.inspecting import Inspector, make_public
 
 T = TypeVar("T")
 
@@ -48,6 +50,8 @@ BLOCK = 256 * 1024
 VALIDATOR_FROM = 1024 * 1024
 """A body of this size gets its validator written beside it, so that a killed process can go on, too."""
 LIST_CHUNK = 1000
+INSPECTED_TOGETHER = 16
+"""Files that one hop to a thread reads."""
 MADE_MAX = 200_000
 _OURS = ".frumious/"
 _KEPT = frozenset({"web", "web/simple", "web/packages", "web/local-stats", "web/local-stats/days"})
@@ -55,7 +59,11 @@ _PARTIAL = re.compile(r"(d[0-9a-f]{32})(\.v)?\Z", re.ASCII)
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_FILE = frozenset({errno.ELOOP, errno.ENXIO})
+"""What opening a symbolic link in a circle says, and a socket."""
+_IN_THE_WAY = frozenset({errno.EEXIST, errno.EISDIR})
 _UNLINKABLE = frozenset({errno.EPERM, errno.EMLINK, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
@@ -75,7 +83,8 @@ class LocalStorage:
 
     `sync` makes whole file systems durable, given a descriptor on each; None is a pool of fsyncs over what was
     touched. The default is the best that the system has. With `manage_modes` what is made is readable by everybody
-    (0644, directories 0755); without, the umask decides.
+    (0644, directories 0755); without, the umask decides. `readers` threads read what is inspected, by default one for
+    each core. `check` raises StorageError where nothing may be changed any more; it is asked before each barrier.
     """
 
     def __init__(
@@ -85,14 +94,19 @@ class LocalStorage:
         sync: Callable[[Sequence[int]], None] | None = BEST_SYNC,
         link: Callable[[str, str], None] = os.link,
         manage_modes: bool = True,
+        readers: int | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._root = root
         self._manage_modes = manage_modes
         self._mode = 0o644 if manage_modes else 0o666
         self._base = f"{root}/"
         self._threads = ThreadPoolExecutor(4, "storage")
+        self._readers = ThreadPoolExecutor(readers or _cores(), "storage-reader")
+        self._inspector = Inspector(self._base, checks_modes=manage_modes)
         self._sync = sync
         self._link = link
+        self._check = check
         self._touched: set[str] = set()
         self._touching = threading.Lock()
         self._systems: dict[int, int] = {}
@@ -166,7 +180,7 @@ class LocalStorage:
     def _open_for_writing(self, path: str, offset: int) -> int:
         if not offset:
             _unlink(path, f"{path}.v")  # an earlier validator says nothing of the bytes that come now
-            return os.open(path, _CREATE, self._mode)
+            return self._create(path)
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -176,6 +190,14 @@ class LocalStorage:
             os.close(descriptor)
             raise ValueError(f"the partial has {size} bytes, not {offset}")
         return descriptor
+
+    def _create(self, path: str) -> int:
+        """Make a file in staging; if somebody has removed staging, that, too."""
+        try:
+            return os.open(path, _CREATE, self._mode)
+        except FileNotFoundError:
+            self._make_directory(_folder(path))
+            return os.open(path, _CREATE, self._mode)
 
     async def _publish(self, writing: str, target: str) -> None:
         """Rename a finished body into place; it is gone from staging either way."""
@@ -305,10 +327,10 @@ class LocalStorage:
 
     def _write_one(self, scratch: str, item: Item) -> None:
         try:
-            descriptor = os.open(scratch, _CREATE, self._mode)
+            descriptor = self._create(scratch)
         except FileExistsError:
             os.unlink(scratch)
-            descriptor = os.open(scratch, _CREATE, self._mode)
+            descriptor = self._create(scratch)
         try:
             view = memoryview(item.data)
             while view:
@@ -325,7 +347,7 @@ class LocalStorage:
             self._prepare()
             for source, key in pairs:
                 origin, target = self._path(source), self._path(key)
-                with _translated(source):
+                with _translated(source, key):
                     if modes.S_ISLNK(os.lstat(origin).st_mode):
                         os.stat(origin)
                         origin = os.path.realpath(origin)
@@ -363,7 +385,7 @@ class LocalStorage:
         def work() -> None:
             for source, key in pairs:
                 origin, target = self._path(source), self._path(key)
-                with _translated(source):
+                with _translated(source, key):
                     found = os.lstat(origin)
                     if source == key:
                         continue
@@ -484,6 +506,25 @@ class LocalStorage:
         paths = [(key, self._path(key)) for key in keys]
         return await self._in_thread(lambda: [_stat(key, path) for key, path in paths])
 
+    async def inspect(self, keys: Sequence[str], *, sha256: bool) -> list[Inspected | None]:
+        for key in keys:
+            check_key(key)
+        step = INSPECTED_TOGETHER if sha256 else LIST_CHUNK
+        parts = [keys[i : i + step] for i in range(0, len(keys), step)]
+        look = bind(self._inspector.inspect, sha256=sha256)
+        loop = asyncio.get_running_loop()
+        found = await asyncio.gather(*(loop.run_in_executor(self._readers, look, part) for part in parts))
+        return [one for part in found for one in part]
+
+    async def make_public(self, keys: Sequence[str]) -> None:
+        def work() -> None:
+            for key in keys:
+                with _translated(key):
+                    make_public(self._base, check_key(key))
+
+        if keys:
+            await self._in_thread(work)
+
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stat]:
         folder = prefix.rpartition("/")[0]
         walk = self._walk(check_key(folder) if folder else "", prefix, after)
@@ -505,8 +546,10 @@ class LocalStorage:
             if not prefix.startswith(_OURS) and (key == ".lock" or key.startswith(_OURS)):
                 continue
             if key.endswith("/"):
-                if (key.startswith(prefix) or prefix.startswith(key)) and (
-                    key > after or after.startswith(key)
+                if (
+                    (key.startswith(prefix) or prefix.startswith(key))
+                    and (key > after or after.startswith(key))
+                    and not _leads_back(self._base + key[:-1])
                 ):
                     yield from self._walk(key[:-1], prefix, after)
             elif (
@@ -517,6 +560,7 @@ class LocalStorage:
     # -------------------------------------------------------------- the rest
 
     async def barrier(self) -> None:
+        self._check()
         with _translated("barrier"):
             if self._sync is not None:
                 await self._in_thread(self._sync_systems, self._sync)
@@ -545,12 +589,14 @@ class LocalStorage:
             return await self._in_thread(_clean, self._base + STAGING, time.time() - max_age)
 
     async def free_bytes(self) -> int | None:
-        with _translated("free space"):
+        with _translated(str(self._root)):
             disk = await self._in_thread(os.statvfs, self._root)
         return disk.f_bavail * disk.f_frsize
 
     async def aclose(self) -> None:
         # A cancelled call goes on in its thread. Whoever closes lets go of the lock next: nothing may be renamed then.
+        self._inspector.stopped = True
+        await asyncio.to_thread(self._readers.shutdown, wait=True, cancel_futures=True)
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
         while self._systems:
             os.close(self._systems.popitem()[1])
@@ -625,6 +671,13 @@ class LocalStorage:
                 if not tries_left or not os.path.lexists(source):
                     raise
                 self._made.discard(folder)
+            except IsADirectoryError:
+                if not tries_left:
+                    raise
+                try:
+                    os.rmdir(target)  # an empty one in the way of a file
+                except OSError:
+                    raise _directory_in_the_way(target) from None
             else:
                 return
 
@@ -635,13 +688,11 @@ class LocalStorage:
             parent = path.rpartition("/")[0]
             if len(parent) >= len(self._base) - 1:
                 self._make_directory(parent)
-            with suppress(FileExistsError):
-                os.mkdir(path)
-                if self._manage_modes:
-                    os.chmod(path, 0o755)
-                self._touch(path)
-        except NotADirectoryError:
-            raise _file_in_the_way(path) from None
+            self._make_one_directory(path)
+        except OSError as error:
+            if error.errno in {errno.ENOTDIR, errno.ELOOP}:
+                raise _file_in_the_way(path) from None
+            raise
         else:
             if not modes.S_ISDIR(found.st_mode):
                 raise _file_in_the_way(path)
@@ -649,6 +700,17 @@ class LocalStorage:
         if len(self._made) >= MADE_MAX:
             self._made.clear()
         self._made.add(path)
+
+    def _make_one_directory(self, path: str) -> None:
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if os.path.isdir(path):
+                return  # another thread was first
+            raise _file_in_the_way(path) from None  # a symbolic link that leads nowhere
+        if self._manage_modes:
+            os.chmod(path, 0o755)
+        self._touch(path)
 
     def _know(self, folder: str, device: int) -> None:
         """Keep one directory open on each file system that holds a part of the mirror, for syncfs(2).
@@ -681,6 +743,10 @@ def make_directory(path: Path, *, manage_modes: bool = True) -> None:
             path.chmod(0o755)
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def _folder(path: str) -> str:
     return path.rpartition("/")[0]
 
@@ -702,9 +768,24 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         raise
 
 
+def _leads_back(path: str) -> bool:
+    """Say whether a directory is a symbolic link to one that it lies in, so that whoever follows it never ends."""
+    if not os.path.islink(path):
+        return False
+    try:
+        there = os.stat(path)
+        return any(os.path.samestat(there, os.stat(above)) for above in Path(path).parents)
+    except OSError:
+        return True  # it has gone since
+
+
 def _file_in_the_way(path: str) -> OSError:
     # Not ENOTDIR: that says of a source or of something read that it is not there.
     return OSError(errno.EEXIST, "a file stands where a directory must be", path)
+
+
+def _directory_in_the_way(path: str) -> OSError:
+    return OSError(errno.EISDIR, "a directory stands where a file must be", path)
 
 
 def _libc() -> ctypes.CDLL:
@@ -784,7 +865,12 @@ def _is_young(path: str, oldest: float) -> bool:
 
 def _open_object(path: str) -> int:
     # O_NONBLOCK: a foreign FIFO in the tree must not hold a thread for ever.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in _NO_FILE:
+            raise FileNotFoundError(errno.ENOENT, "not a file", path) from None
+        raise
     if modes.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
@@ -836,11 +922,12 @@ def _unlink_other_name(path: str) -> None:
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def _translated(key: str, target: str | None = None) -> Iterator[None]:
+    """Translate errors of the system; with `target` what is absent is `key`, and what cannot be written is `target`."""
     try:
         yield
     except OSError as error:
-        raise _error(error, key) from error
+        raise _error(error, key if target is None or error.errno in _ABSENT else target) from error
 
 
 def _error(error: OSError, key: str, verb: str = "write") -> StorageError:
@@ -850,9 +937,20 @@ def _error(error: OSError, key: str, verb: str = "write") -> StorageError:
             f"no space left for {key} ({reason})", hint="free some space and run again; nothing is lost"
         )
     if error.errno in _DENIED:
-        return NotWritable(
-            f"cannot {verb} {key} ({reason})", hint="check owner, mode and mount of the mirror's directory"
-        )
-    if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+        place = (error.filename if verb == "read" else _refused_at(error)) or "the mirror's directory"
+        return NotWritable(f"cannot {verb} {key} ({reason})", hint=f"check owner, mode and mount of {place}")
+    if error.errno in _ABSENT:
         return NoSuchObject(f"{key} is not there")
+    if error.errno in _IN_THE_WAY and error.filename is not None:
+        return StorageError(f"{key}: {reason}", hint=f"move {error.filename} away")
     return StorageError(f"{key}: {reason}")
+
+
+def _refused_at(error: OSError) -> str | None:
+    """Return the directory that lets us make nothing, or what else was refused, as far as the system tells."""
+    paths = [path for path in (error.filename2, error.filename) if isinstance(path, str)]
+    for path in paths:
+        folder = next(str(above) for above in Path(path).parents if above.is_dir())
+        if not os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return paths[0] if paths else None

@@ -13,6 +13,7 @@ from frumious.storage.base import (
     STAGING,
     Capabilities,
     Expected,
+    Inspected,
     Item,
     Options,
     Partial,
@@ -193,6 +194,19 @@ class MemoryStorage:
         for key in keys:
             check_key(key)
         return [self._stat(key) for key in keys]
+
+    async def inspect(self, keys: Sequence[str], *, sha256: bool) -> list[Inspected | None]:
+        found = [(key, self._find(check_key(key))) for key in keys]
+        return [
+            Inspected(key, len(o.data), o.modified, hashlib.sha256(o.data).hexdigest() if sha256 else None)
+            if o is not None
+            else None
+            for key, o in found
+        ]
+
+    async def make_public(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._get(key)
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[Stat]:
         if folder := prefix.rpartition("/")[0]:

@@ -20,6 +20,7 @@ from frumious.errors import NotWritable, StorageError
 from frumious.storage.base import (
     Capabilities,
     Expected,
+    Inspected,
     Item,
     Options,
     Partial,
@@ -246,6 +247,12 @@ class RecordedStorage:
 
     async def stat(self, keys: Sequence[str]) -> list[Stat | None]:
         return await self._inner.stat(keys)
+
+    async def inspect(self, keys: Sequence[str], *, sha256: bool) -> list[Inspected | None]:
+        return await self._inner.inspect(keys, sha256=sha256)
+
+    async def make_public(self, keys: Sequence[str]) -> None:
+        await self._inner.make_public(keys)
 
     def list(self, prefix: str, after: str = "") -> AsyncIterator[Stat]:
         return self._inner.list(prefix, after)
