@@ -30,6 +30,7 @@ An error carries facts; its message is made here, once. `hint` says what to do n
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -207,11 +208,14 @@ class LockHeld(FrumiousError):
 
     exit_code = 4
 
-    def __init__(self, path: str, holder: str) -> None:
-        super().__init__(
-            f"another run is at work on this mirror ({path} is held by {holder}); nothing to do here"
+    def __init__(self, path: str, holder: str, since: float | None = None) -> None:
+        when = (
+            "" if since is None else f" since {datetime.fromtimestamp(since).astimezone():%Y-%m-%d %H:%M:%S}"
         )
-        self.path, self.holder = path, holder
+        super().__init__(
+            f"another run is at work on this mirror ({path} is held by {holder}{when}); nothing to do here"
+        )
+        self.path, self.holder, self.since = path, holder, since
 
 
 class RuleFailed(FrumiousError):

@@ -8,24 +8,26 @@ import platform
 import random
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from frumious import __version__
 from frumious.catalog.sqlite import open_catalog
 from frumious.config import Loaded, Settings, SimpleFormat, default_master, diff_paths, is_taken
+from frumious.config.ini import without_secrets
 from frumious.errors import ConfigError, NotWritable
 from frumious.filters.build import BUILDERS, UnknownPlugin, build_selection
 from frumious.filters.rules import Selection
 from frumious.filters.sections import BadSetting, Entry, Sections
 from frumious.filters.thirdparty import BadPlugin, find_builders
 from frumious.storage.local import LocalStorage, make_directory
-from frumious.storage.lock import hold_lock
+from frumious.storage.lock import held_by, hold_lock
 from frumious.storage.recorded import ChangeLists, RecordedStorage, change_lists
 from frumious.sync.events import Notice, Observer
 from frumious.sync.options import Removal, Rendering, SyncOptions
 from frumious.sync.ports import Ports
+from frumious.sync.status import Place
 from frumious.upstream import simple_api
 from frumious.upstream.http import HttpOptions, open_http
 from frumious.upstream.polite import Polite, PoliteOptions
@@ -33,6 +35,8 @@ from frumious.upstream.simple_api import SimpleApiUpstream
 
 CONTACT = "https://example.org/frumious"
 PYPI_REQUESTS_PER_SECOND = 200.0
+BRIEF_SECONDS = 5.0
+"""How long somebody who asks how things stand waits for upstream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,10 @@ async def open_mirror(loaded: Loaded, observe: Observer, asked: Asked = Asked())
     manage_modes = settings.storage_filesystem_manage_permissions
     prepare_directory(settings.directory, manage_modes=manage_modes)
     async with AsyncExitStack() as stack:
-        stack.enter_context(hold_lock(settings.directory / ".lock", manage_modes=manage_modes))
+        check_lock = stack.enter_context(hold_lock(settings.directory / ".lock", manage_modes=manage_modes))
         if lists is not None:
             lists.start()
-        local = LocalStorage(settings.directory, manage_modes=manage_modes)
+        local = LocalStorage(settings.directory, manage_modes=manage_modes, check=check_lock)
         storage = local if lists is None else RecordedStorage(local, lists)
         stack.push_async_callback(storage.aclose)
         if asked.fresh_catalog:
@@ -101,32 +105,60 @@ def move_catalog_aside(path: Path) -> None:
     try:
         for suffix in ("", "-wal", "-shm"):
             part = path.with_name(path.name + suffix)
-            if part.exists():
+            if part.exists() or part.is_symlink():
                 part.replace(path.with_name(f"{path.name}.before-rebuild{suffix}"))
     except OSError as error:
-        raise NotWritable(f"cannot rename {path} ({error.strerror})") from error
+        raise NotWritable(
+            f"cannot rename {path} ({error.strerror})", hint=f"move it out of {path.parent} by hand"
+        ) from error
 
 
 @asynccontextmanager
-async def open_reader(loaded: Loaded, observe: Observer) -> AsyncIterator[Opened]:
+async def open_reader(
+    loaded: Loaded, observe: Observer, *, readers: int | None = None, briefly: bool = False
+) -> AsyncIterator[Opened]:
     """Open everything that a command which only reads needs: no lock is taken and nothing is made or changed.
+
+    `readers`: how many files are inspected at the same time; None: one for each core. `briefly`: for a few quick
+    questions, so that upstream is asked but once, and not waited for.
 
     Raises ConfigError, StorageError, CatalogError.
     """
     settings = loaded.settings
     selection = selection_of(loaded, lambda text: observe(Notice(text)))
     async with AsyncExitStack() as stack:
-        storage = LocalStorage(settings.directory)
+        manage_modes = settings.storage_filesystem_manage_permissions
+        storage = LocalStorage(settings.directory, manage_modes=manage_modes, readers=readers)
         stack.push_async_callback(storage.aclose)
         there = await asyncio.to_thread(settings.catalog.exists)
-        catalog = await open_catalog(settings.catalog if there else None, read_only=there)
+        catalog = await open_catalog(settings.catalog if there else None, read_only=there, briefly=briefly)
         stack.push_async_callback(catalog.aclose)
-        upstream = await open_upstream(settings, observe, stack)
+        upstream = await open_upstream(settings, observe, stack, briefly=briefly)
         yield Opened(
             Ports(upstream, storage, catalog, observe, time.time, asyncio.sleep, random.random),
             sync_options(settings, selection),
             has_catalog=there,
         )
+
+
+def place_of(loaded: Loaded) -> Place:
+    """Return where the mirror lies, and who holds its lock."""
+    settings = loaded.settings
+    return Place(
+        config=loaded.source,
+        directory=str(settings.directory),
+        upstream=without_secrets(settings.master),
+        catalog_bytes=_size_of_catalog(settings.catalog),
+        holder=held_by(settings.directory / ".lock"),
+    )
+
+
+def _size_of_catalog(path: Path) -> int | None:
+    size = None
+    with suppress(FileNotFoundError):  # the second one comes and goes
+        size = path.stat().st_size
+        size += path.with_name(f"{path.name}-wal").stat().st_size
+    return size
 
 
 def selection_of(loaded: Loaded, warn: Callable[[str], None] = lambda _: None) -> Selection:
@@ -235,6 +267,11 @@ def prepare_directory(directory: Path, *, manage_modes: bool = True) -> None:
     try:
         for part in ("web/simple", "web/packages", "web/local-stats/days"):
             make_directory(directory / part, manage_modes=manage_modes)
+    except FileExistsError as error:
+        raise NotWritable(
+            f"[mirror] directory: {error.filename} is not a directory",
+            hint="move away what stands there, or change [mirror] directory",
+        ) from error
     except OSError as error:
         what = "is not a directory" if directory.exists() and not directory.is_dir() else error.strerror
         verb = "write in" if directory.is_dir() else "make"
@@ -244,8 +281,10 @@ def prepare_directory(directory: Path, *, manage_modes: bool = True) -> None:
         ) from error
 
 
-async def open_upstream(settings: Settings, observe: Observer, stack: AsyncExitStack) -> SimpleApiUpstream:
-    """Return the upstream of the configuration behind one polite HTTP client."""
+async def open_upstream(
+    settings: Settings, observe: Observer, stack: AsyncExitStack, *, briefly: bool = False
+) -> SimpleApiUpstream:
+    """Return the upstream of the configuration behind one polite HTTP client; `briefly`: as of `open_reader`."""
 
     def notice(text: str) -> None:
         observe(Notice(text))
@@ -254,21 +293,22 @@ async def open_upstream(settings: Settings, observe: Observer, stack: AsyncExitS
         open_http(
             HttpOptions(
                 user_agent=user_agent(),
-                timeout=settings.timeout,
-                global_timeout=settings.global_timeout,
+                timeout=min(settings.timeout, BRIEF_SECONDS) if briefly else settings.timeout,
+                global_timeout=BRIEF_SECONDS if briefly else settings.global_timeout,
                 proxy=settings.proxy,
                 allow_http=settings.allow_non_https,
             )
         )
     )
+    manners = PoliteOptions(
+        workers=settings.workers,
+        streams=settings.streams,
+        max_requests_per_second=requests_per_second(settings),
+        max_bandwidth=settings.max_bandwidth,
+    )
     polite = Polite(
         transport,
-        PoliteOptions(
-            workers=settings.workers,
-            streams=settings.streams,
-            max_requests_per_second=requests_per_second(settings),
-            max_bandwidth=settings.max_bandwidth,
-        ),
+        replace(manners, tries=1) if briefly else manners,
         time.monotonic,
         asyncio.sleep,
         random.random,

@@ -1,6 +1,6 @@
 """Cases 50 to 60 of bandersnatch: other options, removal, hostile names, a mirror of a mirror.
 
-See test_bandersnatch_cases.py; 53, 54, 56 and 57 are left out (verify, delete: not built yet).
+See test_bandersnatch_cases.py; 53, 54 and 56 are about `verify`, 57 is in test_bandersnatch_cases_delete.py.
 """
 
 import json

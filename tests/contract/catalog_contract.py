@@ -6,18 +6,27 @@ from dataclasses import replace
 import pytest
 
 from frumious.catalog.base import (
+    DELETED,
+    DROPPED,
+    OPERATOR,
+    QUARANTINED,
     Adopted,
     Applied,
+    Backlog,
     Batch,
     Catalog,
     Check,
+    Decline,
     Failure,
     Finish,
     HeldFile,
     Leave,
+    Pin,
     Publication,
     Revision,
+    Running,
     RunRecord,
+    Trashed,
 )
 from frumious.errors import PathTaken
 from frumious.model.names import normalize
@@ -56,6 +65,15 @@ def failure(name="six", **changes):
 
 def held(filename="six-1.0.tar.gz", key="web/packages/aa/six-1.0.tar.gz", sha256=SHA_A, **changes):
     return HeldFile(filename, key, sha256, 10, f"sha256={sha256}", **changes)
+
+
+def trashed(name, **changes):
+    project = changes.pop("project", name.partition("-")[0])
+    values = {
+        "place": f".frumious/trash/{name}", "key": f"web/packages/x/{name}", "sha256": SHA_A, "size": 10,
+        "project": project, "reason": DELETED, "at": 1,
+    }  # fmt: skip
+    return Trashed(**{**values, **changes})
 
 
 def adopted(name="six", **changes):
@@ -319,6 +337,78 @@ class CatalogContract:
             row = (await catalog.known([normalize("b")]))[normalize("b")]
             assert (row.serial, row.etag) == (8, '"f"')
             assert [row.name for row in await catalog.due(50, 10)] == ["a"]
+            await catalog.commit_batch(Batch(at=50, checked=[Check(normalize("a"), 8, None, None)]))
+            assert [row.name for row in await catalog.due(50, 10)] == ["a"]
+
+        use(work)
+
+    def test_holdings_are_what_published_projects_hold_in_order(self, use):
+        async def work(catalog):
+            names = [normalize(name) for name in ("six", "ten", "gone", "none")]
+            two = held(
+                "six-2.0.tar.gz", "web/packages/bb/six-2.0.tar.gz", SHA_B, metadata=SHA_M, metadata_size=3
+            )
+            await catalog.commit_batch(
+                Batch(
+                    at=1, published=[publication("ten"), publication("gone"), publication(hold=[two, held()])]
+                )
+            )
+            await catalog.leave([Leave(names[2], DELETED)], 2)
+            holdings = await catalog.holdings(names)
+            assert [holding.row.name for holding in holdings] == ["six", "ten"]
+            assert holdings[0].files == [held(), two]
+            assert holdings[1].files == []
+            assert holdings[0].row == (await catalog.known(names))[names[0]]
+            assert all(holding.is_unsettled and holding.is_readable for holding in holdings)
+            await catalog.settle(head=9, status=None, todo=None)
+            assert not any(holding.is_unsettled for holding in await catalog.holdings(names))
+
+        use(work)
+
+    def test_unknown_objects_are_those_that_nothing_is_recorded_of(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(
+                Batch(at=1, published=[publication(hold=[held(metadata=SHA_M, metadata_size=3)])])
+            )
+            key = held().key
+            asked = ["web/packages/z", key, f"{key}.metadata", "web/packages/a"]
+            assert await catalog.unknown_objects(asked) == ["web/packages/z", "web/packages/a"]
+            await catalog.commit_batch(Batch(at=2, published=[publication(release=[held().filename])]))
+            assert await catalog.unknown_objects(asked) == ["web/packages/z", "web/packages/a"]  # it waits
+            many = [f"web/packages/{number:04}" for number in range(1200)]
+            assert await catalog.unknown_objects(many) == many
+
+        use(work)
+
+    def test_what_is_doubted_is_read_again_and_stays_published(self, use):
+        async def work(catalog):
+            six, ten = normalize("six"), normalize("ten")
+            file = held(metadata=SHA_M, metadata_size=3)
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[file]), publication("ten")]))
+            before = await catalog.known([six, ten])
+            await catalog.doubt([six], files=False)
+            after = await catalog.known([six, ten])
+            assert after[ten] == before[ten]
+            assert after[six] == replace(before[six], etag=None, body_digest=None)
+            assert (await catalog.holdings([six]))[0].files == [file]
+            await catalog.doubt([six])
+            assert (await catalog.holdings([six]))[0].files == [replace(file, verified=False)]
+            await catalog.finish(Finish(RunRecord("mirror", 1, 2, 0, "{}"), root_published=True))
+            assert not (await catalog.state()).root_stale
+            await catalog.doubt([], root=True)
+            assert (await catalog.state()).root_stale
+            assert await catalog.damage() == []
+
+        use(work)
+
+    def test_a_check_can_ask_for_the_page_to_be_read_again(self, use):
+        async def work(catalog):
+            six = normalize("six")
+            await catalog.commit_batch(Batch(at=1, published=[publication()]))
+            await catalog.commit_batch(Batch(at=2, checked=[Check(six, 5, None, 9, body_digest=b"new")]))
+            assert (await catalog.known([six]))[six].body_digest == b"new"
+            await catalog.commit_batch(Batch(at=3, checked=[Check(six, 5, None, 9, reread=True)]))
+            assert (await catalog.known([six]))[six].body_digest is None
 
         use(work)
 
@@ -494,5 +584,327 @@ class CatalogContract:
             assert await catalog.released(10**9, 0, 9) == []
             assert (await catalog.applied(), await catalog.unsettled()) == (None, [])
             assert await catalog.revision(six) is None
+
+        use(work)
+
+    def test_pages_are_lost_and_the_list_is_kept(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication()]))
+            listed = Finish(
+                RunRecord("mirror", 1, 2, 0, "{}"), applied=Applied(["six"], [5]), root_published=True
+            )
+            await catalog.finish(listed)
+            await catalog.lose_pages([normalize("six")], 10, forgets_list=False)
+            assert list((await catalog.applied()).names) == ["six"]
+            assert (await catalog.state()).root_stale
+
+        use(work)
+
+    def test_a_failure_may_know_of_more_before_it(self, use):
+        async def work(catalog):
+            for attempts, counted in ((4, 4), (2, 5), (1, 6), (9, 9)):
+                await catalog.commit_batch(Batch(at=1, failed=[failure(attempts=attempts)]))
+                assert [one.attempts for one in await catalog.owed()] == [counted]
+
+        use(work)
+
+    def test_times_of_a_clock_that_was_ahead_are_pulled_in(self, use):
+        async def work(catalog):
+            ahead = [failure("far", retry_at=9000, stuck_serial=1), failure("near", retry_at=1500)]
+            await catalog.commit_batch(Batch(at=8000, failed=ahead))
+            await catalog.commit_batch(Batch(at=8000, published=[publication("late", due_at=9000)]))
+            await catalog.commit_batch(Batch(at=900, published=[publication("meant", due_at=9000)]))
+            await catalog.trashed([trashed("a-1", at=500), trashed("b-1", at=8000)])
+            await catalog.pull_in(1000, retries_by=2000, checks_by=3000)
+            assert {one.name: one.retry_at for one in await catalog.owed()} == {"far": 1000, "near": 1500}
+            rows = await catalog.known([normalize("far")])
+            assert [row.stuck_since for row in rows.values()] == [1000]
+            assert [row.name for row in await catalog.due(1000, 9)] == ["far", "late"]
+            assert [one.at for one in await catalog.trash(1000, 9)] == [500, 1000]
+
+        use(work)
+
+    # -------------------------------------------------------------------------------- what has left, and stays
+
+    def test_the_trash_comes_in_pages_in_order_and_by_project(self, use):
+        async def work(catalog):
+            rows = [trashed(f"{name}-{n}") for name in ("b", "a", "c") for n in "12"]
+            await catalog.trashed([*rows, trashed("stray-1", project=None)])
+            found, after = [], None
+            while part := await catalog.trashed_files(after, 2):
+                found += part
+                after = part[-1]
+            assert [row.key.rpartition("/")[2] for row in found] == [
+                "stray-1", "a-1", "a-2", "b-1", "b-2", "c-1", "c-2"
+            ]  # fmt: skip
+            assert found[1] == rows[2]
+            assert await catalog.trashed_files(None, 9, project=normalize("b")) == rows[:2]
+            assert await catalog.trashed_as("c-2") == [rows[5]]
+            assert await catalog.trashed_as("2") == []
+            assert await catalog.trash_projects() == ["a", "b", "c"]
+            assert await catalog.trash_places([rows[0].place, "no"]) == {rows[0].place}
+
+        use(work)
+
+    def test_what_is_in_place_again_is_not_listed_as_trash(self, use):
+        async def work(catalog):
+            file = held()
+            await catalog.trashed([trashed("six-1.0.tar.gz", project="six", key=file.key)])
+            await catalog.commit_batch(Batch(at=2, published=[publication(hold=[held(sha256=SHA_B)])]))
+            assert len(await catalog.trashed_files(None, 9)) == 1  # other bytes
+            await catalog.commit_batch(
+                Batch(at=3, published=[publication(release=[file.filename]), publication("x", hold=[file])])
+            )
+            assert await catalog.trashed_files(None, 9) == []
+            assert await catalog.trashed_as(file.filename) == []
+            assert len(await catalog.trash(9, 9)) == 1
+
+        use(work)
+
+    @pytest.mark.parametrize("way", ["deleted", "dropped", "replaced", "declined", "left", "adopted"])
+    def test_the_page_is_kept_that_listed_what_was_released(self, use, way):
+        async def work(catalog):
+            six = normalize("six")
+            first = publication(hold=[held()])
+            await catalog.commit_batch(Batch(at=1, published=[first]))
+            later = publication(published=6, revision=Revision("html", "u", b"later"))
+            match way:
+                case "deleted":
+                    change = replace(later, release=[held().filename], release_reason=QUARANTINED)
+                    await catalog.commit_batch(Batch(at=2, published=[change]))
+                case "dropped":
+                    change = replace(later, dropped=[held().filename])
+                    await catalog.commit_batch(Batch(at=2, published=[change]))
+                case "replaced":
+                    change = replace(later, hold=[held(key="web/packages/other", sha256=SHA_B)])
+                    await catalog.commit_batch(Batch(at=2, published=[change]))
+                case "declined":
+                    decline = Decline(six, "six", 6, later.revision, b"", None, 9, "said so")
+                    await catalog.commit_batch(Batch(at=2, declined=[decline]))
+                case "left":
+                    await catalog.leave([Leave(six, DELETED)], 2)
+                    await catalog.gone([six])
+                case "adopted":
+                    await catalog.adopt([adopted(names=[])], 2)
+            (past,) = await catalog.past_revisions(six)
+            assert (past.at, past.display, past.revision) == (2, "six", first.revision)
+            (gone,) = await catalog.released_files(project=six)
+            assert (gone.key, gone.at) == (held().key, 2)
+            reasons = {"deleted": QUARANTINED, "dropped": DROPPED, "declined": DROPPED}
+            assert gone.reason == reasons.get(way, DELETED)
+            assert await catalog.released_files(filename=held().filename) == [gone]
+            assert await catalog.released_files(filename="1.0.tar.gz") == []
+            # It is known as long as something of it can be had back, and not longer.
+            end = Finish(RunRecord("mirror", 1, 2, 0, "{}"))
+            await catalog.finish(end)
+            await catalog.trashed([trashed("x", project="six", key=gone.key, released_at=gone.at)])
+            await catalog.finish(end)
+            assert await catalog.past_revisions(six) == [past]
+            await catalog.emptied([trashed("x").place])
+            await catalog.finish(end)
+            assert await catalog.past_revisions(six) == []
+
+        use(work)
+
+    def test_a_page_is_not_kept_where_nothing_left(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[held()])]))
+            await catalog.commit_batch(Batch(at=2, published=[publication(published=6, hold=[held()])]))
+            assert await catalog.past_revisions(normalize("six")) == []
+
+        use(work)
+
+    def test_a_pin_is_known_until_it_is_lifted_and_its_words_longer(self, use):
+        async def work(catalog):
+            six, other = normalize("six"), normalize("other")
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[held()])]))
+            pins = [Pin(six, "b", "{}", 5), Pin(six, "a", "[]", 5), Pin(other, held().filename, "1", 6)]
+            await catalog.pin(pins, {other: "Other", six: "SIX"})
+            assert await catalog.pins(six) == [pins[1], pins[0]]
+            assert await catalog.pinned() == ["other", "six"]
+            rows = await catalog.known([six, other])
+            assert (rows[six].display, rows[six].body_digest, rows[six].etag) == ("six", None, None)
+            assert (rows[other].display, rows[other].published) == ("Other", None)
+            assert [row.name for row in await catalog.due(6, 9)] == ["six", "other"]
+            assert await catalog.unpin(six, ["a", "none"], 7) == 1
+            assert await catalog.unpin(six, ["a"], 7) == 0
+            assert await catalog.pins(six) == [pins[0]]
+            assert await catalog.pins(six, lifted=True) == [replace(pins[1], is_lifted=True), pins[0]]
+            assert await catalog.unpin(six, None, 8) == 1
+            assert (await catalog.pinned(), await catalog.pinned(lifted=True)) == (
+                ["other"],
+                ["other", "six"],
+            )
+            await catalog.finish(Finish(RunRecord("mirror", 1, 2, 0, "{}")))
+            assert (await catalog.pins(six, lifted=True), await catalog.pins(other)) == ([], pins[2:])
+
+        use(work)
+
+    def test_what_is_pinned_is_kept_in_the_trash_with_its_metadata(self, use):
+        async def work(catalog):
+            six, file = normalize("six"), held(metadata=SHA_M, metadata_size=3)
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[file])]))
+            await catalog.pin([Pin(six, file.filename, "{}", 1)], {})
+            await catalog.commit_batch(Batch(at=2, published=[publication(release=[file.filename])]))
+            gone = await catalog.released(2, 0, 9)
+            assert [one.is_pinned for one in gone] == [True, True]
+            await catalog.trashed(
+                [trashed(str(n), project="six", key=one.key) for n, one in enumerate(gone)]
+                + [trashed("z", project="six", key=f"{file.key}.zip")]
+            )
+            assert [row.key for row in await catalog.trash(9, 9)] == [f"{file.key}.zip"]
+            assert [row.is_pinned for row in await catalog.trashed_files(None, 9)] == [True, True, False]
+            await catalog.unpin(six, None, 3)
+            assert len(await catalog.trash(9, 9)) == 3
+
+        use(work)
+
+    @pytest.mark.parametrize("keep_out", [False, True])
+    def test_what_the_operator_deletes_leaves_without_its_pins(self, use, keep_out):
+        async def work(catalog):
+            names = [normalize(name) for name in ("six", "lost")]
+            await catalog.commit_batch(
+                Batch(at=1, published=[publication(hold=[held()]), publication("lost")])
+            )
+            await catalog.lose_pages([names[1]], 1)
+            await catalog.pin([Pin(names[0], held().filename, "{}", 1)], {})
+            await catalog.leave([Leave(name, OPERATOR) for name in names], 2, keep_out=keep_out)
+            assert await catalog.leaving() == ["lost", "six"]
+            assert await catalog.pinned() == []
+            assert [one.reason for one in await catalog.released(2, 3600, 9)] == [OPERATOR]
+            assert await catalog.kept_out() == (dict.fromkeys(sorted(names), 2) if keep_out else {})
+            assert (await catalog.state()).root_stale
+            await catalog.leave([Leave(names[0], DELETED)], 3)  # it is leaving
+            assert [one.at for one in await catalog.released(3, 0, 9)] == [2]
+            await catalog.gone(names)
+            assert await catalog.known(names) == {}
+
+        use(work)
+
+    def test_what_is_kept_out_is_so_until_it_is_let_in(self, use):
+        async def work(catalog):
+            six, ten = normalize("six"), normalize("ten")
+            await catalog.keep_out([six, ten], 5)
+            await catalog.keep_out([six], 9)
+            assert await catalog.kept_out() == {six: 5, ten: 5}
+            assert await catalog.let_in([normalize("no"), six]) == [six]
+            assert await catalog.kept_out() == {ten: 5}
+
+        use(work)
+
+    @pytest.mark.parametrize("change", ["adopt", "lose"])
+    def test_a_pinned_project_that_others_changed_is_due_at_once(self, use, change):
+        async def work(catalog):
+            six = normalize("six")
+            await catalog.commit_batch(Batch(at=1, published=[publication()]))
+            await catalog.pin([Pin(six, "x", "{}", 1)], {})
+            await catalog.commit_batch(Batch(at=2, published=[publication(due_at=900)]))
+            if change == "adopt":
+                await catalog.adopt([adopted(due_at=900)], 10)
+            else:
+                await catalog.lose_pages([six], 10)
+            assert [row.name for row in await catalog.due(10, 9)] == ["six"]
+
+        use(work)
+
+    def test_the_sums_follow_every_change(self, use):
+        async def work(catalog):
+            async def sums():
+                counts = await catalog.counts()
+                return counts["projects"], counts["files"], counts["bytes"]
+
+            file = held(metadata=SHA_M, metadata_size=3)
+            other = held("ten-1.0.tar.gz", "web/packages/ten", SHA_B)
+            await catalog.commit_batch(Batch(at=1, published=[publication(hold=[file])]))
+            assert await sums() == (1, 1, 13)  # core metadata has bytes, and is no file of its own
+            await catalog.commit_batch(
+                Batch(at=2, published=[publication("ten", hold=[other])], failed=[failure("no")])
+            )
+            assert await sums() == (2, 2, 23)
+            await catalog.commit_batch(
+                Batch(at=3, published=[publication(published=6, release=[file.filename])])
+            )
+            assert await sums() == (2, 2, 23)
+            entry = Trashed("t/1", file.key, file.sha256, 10, None, "deleted", 4)
+            await catalog.trashed([entry])
+            assert await sums() == (2, 1, 13)
+            await catalog.forget_objects([f"{file.key}.metadata"])
+            assert await sums() == (2, 1, 10)
+            await catalog.adopt([adopted("ten", hold=[replace(other, size=7)])], 5)
+            assert await sums() == (2, 1, 7)
+            await catalog.lose_pages([normalize("six")], 6)
+            assert (await sums())[0] == 1
+            await catalog.leave([Leave(normalize("ten"), "deleted")], 7)
+            await catalog.gone([normalize("ten")])
+            assert (await sums())[0] == 0
+
+        use(work)
+
+    def test_a_run_is_on_until_it_ends(self, use):
+        async def work(catalog):
+            runs = await catalog.last_runs()
+            assert (runs.last, runs.through, runs.whole, runs.running) == (None, None, None, None)
+            await catalog.commit_batch(Batch(at=1, published=[publication("before")]))
+            await catalog.run_began("mirror", 10)
+            await catalog.commit_batch(Batch(at=11, published=[publication("a"), publication("b")]))
+            assert (await catalog.last_runs()).running == Running("mirror", 10, 2)
+            record = RunRecord("mirror", 10, 20, 0, "{}")
+            await catalog.finish(Finish(record))
+            runs = await catalog.last_runs()
+            assert (runs.last, runs.running) == (record, None)
+
+        use(work)
+
+    def test_a_run_that_broke_off_is_remembered_with_the_reason(self, use):
+        async def work(catalog):
+            await catalog.run_broke_off(1, "nobody began", 5)
+            assert (await catalog.last_runs()).last is None
+            await catalog.run_began("sync", 10)
+            await catalog.run_broke_off(1, "no answer", 15)
+            runs = await catalog.last_runs()
+            assert (runs.last.command, runs.last.started, runs.last.finished) == ("sync", 10, 15)
+            assert runs.last.exit_code == 1
+            assert "no answer" in runs.last.summary
+            assert runs.running is None
+
+        use(work)
+
+    def test_the_latest_run_of_each_kind_is_found(self, use):
+        async def work(catalog):
+            ended = [
+                RunRecord("mirror", 1, 2, 0, "{}"),
+                RunRecord("mirror", 3, 4, 5, "{}"),
+                RunRecord("mirror", 5, 6, 3, '{"stopped": "no answer"}'),
+                RunRecord("sync", 7, 8, 0, "{}"),
+            ]
+            for record in ended:
+                await catalog.finish(Finish(record))
+            runs = await catalog.last_runs()
+            assert (runs.last, runs.through, runs.whole) == (ended[3], ended[1], ended[0])
+
+        use(work)
+
+    def test_the_backlog_says_what_is_still_to_be_done(self, use):
+        async def work(catalog):
+            assert await catalog.backlog(100) == Backlog(0, 0, 0, 0, None, 0, 0, 0, 0, 0, 0, None, None)
+            due, later, waits = (
+                publication(n, due_at=at) for n, at in (("due", 90), ("later", 900), ("w", 900))
+            )
+            files = publication("files", due_at=900, hold=[held(), held("x.zip", "web/packages/x", SHA_B)])
+            await catalog.commit_batch(
+                Batch(
+                    at=1,
+                    published=[due, later, replace(waits, until=200), files, publication("owed", due_at=90)],
+                    failed=[failure("owed", retry_at=100), failure("patient", retry_at=101)],
+                )
+            )
+            await catalog.leave([Leave(normalize("files"), "deleted")], 50)
+            entries = [Trashed(f"t/{n}", f"k/{n}", SHA_A, n, None, "deleted", 10 * n) for n in (3, 4)]
+            await catalog.trashed(entries)
+            assert await catalog.backlog(100) == Backlog(
+                owed=2, retries_due=1, rechecks_due=1, waiting=1, waiting_until=200, unsettled=5, leaving=1,
+                released=2, released_bytes=20, trashed=2, trashed_bytes=7, trashed_first=30, trashed_last=40,
+            )  # fmt: skip
+            assert (await catalog.backlog(200)).waiting == 0  # its time has come: it is due
 
         use(work)

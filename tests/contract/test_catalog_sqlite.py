@@ -139,3 +139,84 @@ def test_a_catalog_of_the_first_release_keeps_what_it_knows_and_learns_what_is_n
         await catalog.aclose()
 
     asyncio.run(work())
+
+
+def test_a_catalog_from_before_pins_keeps_its_trash(tmp_path):
+    db = apsw.Connection(str(tmp_path / "c"))
+    for migration in MIGRATIONS[:3]:
+        db.execute(migration)
+    db.execute("PRAGMA user_version = 3")
+    for number, project in enumerate(("six", None)):
+        db.execute(
+            "INSERT INTO trash (place, key, sha256, size, project, reason, at) VALUES (?, ?, ?, 3, ?, 'deleted', 7)",
+            (f"place{number}", f"web/packages/{number}/six-1.0.tar.gz", b"x" * 32, project),
+        )
+    db.close()
+
+    async def work():
+        catalog = await open_catalog(tmp_path / "c")
+        rows = await catalog.trashed_files(None, 9)
+        assert [(row.place, row.project, row.released_at) for row in rows] == [
+            ("place1", None, None),
+            ("place0", "six", None),
+        ]
+        assert await catalog.trash(7, 9) == rows[::-1]
+        assert await catalog.past_revisions(normalize("six")) == []
+        await catalog.aclose()
+
+    asyncio.run(work())
+
+
+def test_the_sums_begin_with_what_an_earlier_catalog_holds(tmp_path):
+    db = apsw.Connection(str(tmp_path / "c"))
+    for migration in MIGRATIONS[:3]:
+        db.execute(migration)
+    db.execute("PRAGMA user_version = 3")
+    db.execute("INSERT INTO project (name, display, published) VALUES ('six', 'six', 5), ('no', 'no', NULL)")
+    for key, size in (("p/six-1.0.tar.gz", 7), ("p/six-1.0.tar.gz.metadata", 2)):
+        db.execute(
+            "INSERT INTO object (key, sha256, size, verified_at) VALUES (?, ?, ?, 1)", (key, b"x", size)
+        )
+    db.close()
+
+    async def work():
+        catalog = await open_catalog(tmp_path / "c")
+        counts = await catalog.counts()
+        await catalog.aclose()
+        return counts
+
+    assert asyncio.run(work()) == {"projects": 1, "files": 1, "bytes": 9, "owed": 0}
+
+
+async def _read_briefly(path):
+    catalog = await open_catalog(path, read_only=True, briefly=True)
+    try:
+        return await catalog.names("", 5)
+    finally:
+        await catalog.aclose()
+
+
+def test_a_brief_look_leaves_nothing_behind(tmp_path):
+    async def write():
+        catalog = await open_catalog(tmp_path / "c")
+        await catalog.commit_batch(Batch(at=1, published=[publication("six")]))
+        await catalog.aclose()
+
+    asyncio.run(write())
+    before = (tmp_path / "c").read_bytes()
+    (tmp_path / "odd ?#%").mkdir()
+    (tmp_path / "c").rename(tmp_path / "odd ?#%/c")
+    assert asyncio.run(_read_briefly(tmp_path / "odd ?#%/c")) == ["six"]
+    assert [path.name for path in (tmp_path / "odd ?#%").iterdir()] == ["c"]
+    assert (tmp_path / "odd ?#%/c").read_bytes() == before
+
+
+def test_a_brief_look_sees_what_a_writer_has_just_committed(tmp_path):
+    async def work():
+        catalog = await open_catalog(tmp_path / "c")
+        await catalog.commit_batch(Batch(at=1, published=[publication("six")]))
+        seen = await _read_briefly(tmp_path / "c")
+        await catalog.aclose()
+        return seen
+
+    assert asyncio.run(work()) == ["six"]

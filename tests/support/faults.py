@@ -91,6 +91,15 @@ class StopAfter:
         self._look()
         return await self._inner.stat(keys)
 
+    async def inspect(self, keys, *, sha256):
+        self._look()
+        return await self._inner.inspect(keys, sha256=sha256)
+
+    async def make_public(self, keys):
+        for key in keys:
+            self._effect()
+            await self._inner.make_public([key])
+
     async def list(self, *args):
         self._look()
         async for stat in self._inner.list(*args):

@@ -248,7 +248,7 @@ def open_range(folder: Path) -> Iterator[Range]:
 # ------------------------------------------------------------------------------------- answers instead
 
 
-def answered(target: str, action: httpd.Action | Callable[[bytes], httpd.Action]) -> Override:
+def answered(target: str, action: httpd.Action | Callable[[bytes], httpd.Action | None]) -> Override:
     """Answer one target so, and everything else well."""
 
     def override(_request: httpd.Request, asked: str, good: bytes) -> httpd.Action | None:
@@ -272,7 +272,9 @@ def json_page(body: bytes, serial: int | None = None) -> httpd.Response:
 def edited(target: str, change: Callable[[Any], Any]) -> Override:
     """Answer with a page that has been edited as JSON; `change` edits in place or returns another."""
 
-    def act(good: bytes) -> httpd.Action:
+    def act(good: bytes) -> httpd.Action | None:
+        if not good.startswith(b"{"):
+            return None  # asked for in HTML
         page = json.loads(good)
         return json_page(json.dumps(change(page) or page).encode())
 

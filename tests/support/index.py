@@ -860,7 +860,7 @@ def _detail(name: NormalizedName, page: Mapping[str, Any], serial: int | None) -
 
 
 def _file(entry: Mapping[str, Any]) -> File:
-    yanked, metadata = entry["yanked"], entry.get("core-metadata")
+    yanked, metadata = entry.get("yanked", False), entry.get("core-metadata")
     if isinstance(metadata, dict):
         metadata = Digest("sha256", metadata["sha256"])
     return File(
@@ -868,7 +868,7 @@ def _file(entry: Mapping[str, Any]) -> File:
         entry["url"],
         Digest("sha256", entry["hashes"]["sha256"]),
         size=entry.get("size"),
-        requires_python=entry["requires-python"] or None,
+        requires_python=entry.get("requires-python") or None,
         upload_time=entry.get("upload-time"),
         yanked=None if yanked is False else "" if yanked is True else yanked,
         core_metadata=metadata,

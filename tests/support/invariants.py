@@ -6,7 +6,10 @@
 import hashlib
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
+
+import apsw
 
 from frumious.errors import NoSuchObject
 from frumious.model.names import normalize
@@ -61,6 +64,21 @@ async def check(storage: Storage) -> None:
     for place, kinds in pages.items():
         await _check_project(storage, place, kinds)
     await _check_root(storage, {place.rpartition("/")[2] for place in pages})
+
+
+def check_sums(catalog: Path) -> None:
+    """Raise AssertionError if a catalog's running sums are not what counting gives."""
+    db = apsw.Connection(str(catalog), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        sums = db.execute("SELECT projects, files, bytes FROM total").fetchone()
+        counted = db.execute(
+            "SELECT (SELECT count(*) FROM project WHERE published IS NOT NULL),"
+            " (SELECT count(*) FROM object WHERE key NOT LIKE '%.metadata'),"
+            " (SELECT coalesce(sum(size), 0) FROM object)"
+        ).fetchone()
+    finally:
+        db.close()
+    assert sums == counted
 
 
 async def _check_project(storage: Storage, place: str, kinds: set[str]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from frumious.catalog.sqlite import open_catalog
 from frumious.model.names import normalize
 from frumious.storage.memory import MemoryStorage
-from frumious.sync.engine import mirror, sync
+from frumious.sync.engine import delete, mirror, restore, sync, unpin
 from frumious.sync.options import Limits, Rendering, SyncOptions
 from frumious.sync.ports import Ports
 from support import invariants
@@ -65,6 +65,22 @@ class World:
         pairs = [(normalize(name), name) for name in names]
         return self._run(lambda ports: sync(ports, self.options, pairs), storage, check=check)
 
+    def delete(self, *names, keep_out=False, storage=None, check=True):
+        pairs = [(normalize(name), name) for name in names]
+        return self._run(
+            lambda ports: delete(ports, self.options, pairs, keep_out=keep_out), storage, check=check
+        )
+
+    def restore(self, *asked, storage=None, check=True):
+        return self._run(lambda ports: restore(ports, self.options, asked), storage, check=check)
+
+    def unpin(self, *asked, storage=None, check=True):
+        return self._run(lambda ports: unpin(ports, self.options, asked), storage, check=check)
+
+    def ask(self, question):
+        """Return what a function says that is given what a run acts on, and changes nothing."""
+        return self._run(question, None, check=False)
+
     def _run(self, command, storage, *, check):
         self.events = []
 
@@ -92,6 +108,7 @@ class World:
 
     def check(self, storage=None) -> None:
         asyncio.run(invariants.check(storage or self.storage))
+        invariants.check_sums(self.catalog_path)
 
     def catalog(self, work):
         """Call an async function with the catalog."""

@@ -26,6 +26,8 @@ from frumious.model.project import File
 from frumious.storage.base import Item
 from frumious.sync.events import Notice, ProjectMissing
 from frumious.sync.options import Removal
+from frumious.sync.remove import empty
+from frumious.sync.trash import listed, quarantined
 from support.faults import PowerCut, StopAfter
 from support.index import Cut, Garbage, Reset, ShortBytes, Stale, Status, Stuck, WrongBytes
 from support.index_files import core_metadata
@@ -126,6 +128,10 @@ class Mirroring(RuleBasedStateMachine):
         self.was_cut = False
         self.held = None
         """The plan of removals that waits."""
+        self.has_kept = False
+        """Whether a run has kept what should leave; it is looked at again when its time comes."""
+        self.deleted = set()
+        """Projects that the operator has deleted, some of them for good: nobody knows when they come back."""
         self.index.upload("always", "1.0")  # an upstream that lists nobody is not believed
         self.index.upload("A", "1.0", "A-1.0.tar.gz")
         self.index.upload("Foo.Bar", "1.0")
@@ -271,6 +277,8 @@ class Mirroring(RuleBasedStateMachine):
             pages = [stat.key async for stat in self.world.storage.list("web/simple/")]
             await self.world.storage.write([Item(key, b"theirs") for key in pages if key.endswith("v1_html")])
 
+        if self.world.catalog(lambda catalog: catalog.leaving()):
+            self.seen = None  # what was about to go is back as the other program has it, under its old serial
         asyncio.run(interfere())
 
     @rule()
@@ -282,12 +290,63 @@ class Mirroring(RuleBasedStateMachine):
         self.synced.add(normalize(name))
         self.attempt(lambda: self.world.sync(name, check=False))
 
-    @rule(n=st.integers(0, 80), lost=st.integers(0, 2**16))
-    def power_cut(self, n, lost):
+    @rule(name=names, keep_out=st.booleans())
+    def delete(self, name, keep_out):
+        self.deleted.add(normalize(name))
+        summary = self.attempt(lambda: self.world.delete(name, keep_out=keep_out, check=False))
+        if summary is not None:
+            assert files_of(self.world, normalize(name)) is None
+
+    @rule(choice=choices, whole=st.booleans())
+    def restore(self, choice, whole):
+        asked = self.some_removed(choice, whole=whole)
+        if asked is not None:
+            self.attempt(lambda: self.world.restore(asked, check=False))
+
+    @rule(choice=choices)
+    def unpin(self, choice):
+        pinned = sorted(self.pins())
+        if pinned:
+            self.attempt(lambda: self.world.unpin(pinned[choice % len(pinned)], check=False))
+
+    @rule(days=st.sampled_from([0, 3]))
+    def empty(self, days):
+        before = int(self.world.clock.now) - days * DAY
+        self.world.ask(lambda ports: empty(ports, before))
+        self.check_promises()
+
+    def some_removed(self, choice, *, whole):
+        """Return the name of a project of which something is in the trash, or of such a file; None if there is none."""
+
+        async def ask(ports):
+            return [(row.project, row.key.rpartition("/")[2]) async for row in listed(ports)]
+
+        found = [row for row in self.world.ask(ask) if not row[1].endswith(".metadata")]
+        if not found:
+            return None
+        project, filename = found[choice % len(found)]
+        return project if whole else filename
+
+    @rule(
+        n=st.integers(0, 80),
+        lost=st.integers(0, 2**16),
+        name=names,
+        choice=choices,
+        command=st.sampled_from(["mirror", "mirror", "delete", "restore", "unpin"]),
+    )
+    def power_cut(self, n, lost, name, choice, command):
         self.was_cut = True
         storage = StopAfter(self.world.storage, n)
         try:
-            self.world.mirror(storage=storage, check=False, limits=Limits(projects=2, seconds=1))
+            if command == "mirror":
+                self.world.mirror(storage=storage, check=False, limits=Limits(projects=2, seconds=1))
+            elif command == "delete":
+                self.deleted.add(normalize(name))
+                self.world.delete(name, keep_out=bool(choice % 2), storage=storage, check=False)
+            elif command == "unpin":
+                self.world.unpin(name, storage=storage, check=False)
+            elif (asked := self.some_removed(choice, whole=bool(choice % 2))) is not None:
+                self.world.restore(asked, storage=storage, check=False)
         except (PowerCut, BaseExceptionGroup) as error:
             if isinstance(error, BaseExceptionGroup) and error.subgroup(PowerCut) is None:
                 raise
@@ -315,6 +374,7 @@ class Mirroring(RuleBasedStateMachine):
             self.held = summary.held_back["plan"]
         if summary is not None and summary.stopped is None:
             self.check_claims()
+            self.check_pins()
             self.follow()
         return summary
 
@@ -326,6 +386,36 @@ class Mirroring(RuleBasedStateMachine):
 
     def check_promises(self):
         self.world.check()
+        kept_out = self.world.catalog(lambda catalog: catalog.kept_out())
+        for name in kept_out:
+            assert files_of(self.world, name) is None or self.was_cut, f"{name} is kept out and there"
+
+    def pins(self):
+        """Return the pinned files of each project."""
+
+        async def ask(catalog):
+            return {
+                name: {pin.filename for pin in await catalog.pins(name)} for name in await catalog.pinned()
+            }
+
+        return self.world.catalog(ask)
+
+    def check_pins(self):
+        """What is pinned is on its page, unless that could not be made or is in quarantine."""
+        if not self.world.options.rendering.release_files:
+            return
+        todo = {normalize(line.split()[0]) for line in (self.world.text("todo") or "0").splitlines()[1:]}
+        for name, filenames in self.pins().items():
+            if name in todo | self.accepted or self.is_quarantined(name):
+                continue
+            found = files_of(self.world, name)
+            there = {file["filename"] for file in found or ()}
+            assert filenames <= there, f"{filenames - there} of {name} is pinned and not there"
+
+    def is_quarantined(self, name):
+        """Say whether a project is in quarantine, or was when upstream deleted it."""
+        detail = self.world.ask(lambda ports: quarantined(ports, [name]))
+        return bool(detail) or (self.has(name) and self.index.project(name).status == "quarantined")
 
     def check_claims(self):
         """`status` and `todo` claim no more than is there (design.md §6.3).
@@ -336,9 +426,11 @@ class Mirroring(RuleBasedStateMachine):
         if selection.only is not None and len(selection.only) <= small:
             return
         todo = {normalize(line.split()[0]) for line in (self.world.text("todo") or "0").splitlines()[1:]}
-        lags = self.held is not None or not self.world.options.removal.follow
+        self.has_kept |= not self.world.options.removal.follow
+        lags = self.held is not None or self.has_kept
+        pins = self.pins()
         for name in self.selected():
-            if name in todo | self.accepted:
+            if name in todo | self.accepted | self.deleted | pins.keys():
                 continue
             found, offered = files_of(self.world, name), self.offered(name)
             if offered is None:
@@ -384,6 +476,7 @@ class Mirroring(RuleBasedStateMachine):
         self.world.faults.clear()
         self.world.rendering(html=True, json=True)
         self.world.options = replace(self.world.options, removal=Removal())
+        self.forget_commands()
         for wait in (40 * DAY, 2 * 3600, 2 * 3600):
             self.world.clock.now += wait
             summary = self.mirror()
@@ -409,6 +502,15 @@ class Mirroring(RuleBasedStateMachine):
         # What a power cut leaves without a trace in the catalog is for `verify` to find.
         if self.world.options.rendering.release_files and not self.synced - theirs and not self.was_cut:
             assert len(bodies_of(self.world)) == len(bodies_of(fresh))
+
+    def forget_commands(self):
+        """Undo what makes this mirror another than a new one: pins, and what was deleted."""
+        for name in self.pins():
+            self.world.unpin(name, check=False)
+        self.world.catalog(lambda catalog: catalog.let_in([normalize(name) for name in NAMES]))
+        for name in self.deleted:
+            if self.has(name):
+                self.index.touch(name)
 
 
 def pages_of(world):

@@ -149,6 +149,19 @@ def test_advertised_metadata_that_is_not_there_is_not_advertised_by_us(world):
     assert any(file.get("core-metadata") for file in world.page("foo-bar")["files"])
 
 
+def test_core_metadata_that_was_not_to_be_had_twice_comes_with_a_later_look(tmp_path):
+    world = World(tmp_path)
+    wheel = world.index.upload("A", "1.0").filename
+    world.faults.add(f"file:{wheel}.metadata", Status(404), times=2)
+    for _ in range(2):
+        world.mirror()
+        assert world.page("a")["files"][0]["core-metadata"] is False
+        world.clock.now += 2 * 3600
+    world.clock.now += 40 * 86400
+    world.mirror()
+    assert world.page("a")["files"][0]["core-metadata"]
+
+
 def test_a_back_filled_metadata_file_comes_without_the_wheel(world):
     world.index.upload("late", "1.0", metadata=None)
     world.mirror()

@@ -104,7 +104,7 @@ def test_with_nothing_new_nothing_is_planned(world):
     world.mirror()
     found = plan(world)
     assert (found.updated, found.fetch_files, found.remove_files) == (0, 0, 0)
-    assert (found.keep_projects, found.keep_files) == (3, 9)  # with core metadata
+    assert (found.keep_projects, found.keep_files) == (3, 6)
 
 
 def test_removals_and_news_are_counted_as_the_run_then_makes_them(world):

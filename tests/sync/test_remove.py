@@ -155,6 +155,18 @@ def test_quarantine_is_followed_even_where_nothing_else_is_removed(world):
     assert files(world, "/a-") + files(world, "/A-") == []
 
 
+def test_a_project_that_was_owed_and_is_deleted_leaves_the_list_too(world):
+    world.mirror()
+    world.index.upload("A", "3.0")
+    world.faults.add("page:a", Status(500), times=None)
+    assert world.mirror().owed == 1
+    world.faults.clear()
+    world.index.delete_project("a")
+    assert world.mirror().removed == ["a"]
+    assert world.listed() == ["Foo.Bar", "gamma"]
+    assert world.text("todo") is None
+
+
 def test_a_project_that_comes_back_in_another_spelling_leaves_one_directory(world):
     world.mirror()
     world.index.delete_project("foo.bar")
@@ -276,6 +288,37 @@ def test_a_declined_project_comes_when_the_filter_goes_and_leaves_when_it_return
     assert world.page("gamma") is None
 
 
+def test_a_declined_project_is_judged_by_the_filters_of_today_when_it_is_selected_again(world):
+    use(world, selection=Selection(offers=(DropProjects(2),)))
+    world.mirror()
+    use(world, selection=Selection((AllowNames(frozenset({normalize("a")})),)), small_selection=0)
+    world.mirror()
+    use(world, selection=Selection())
+    world.mirror()
+    assert world.listed() == ["A", "Foo.Bar", "gamma"]
+
+
+def test_a_declined_project_that_nobody_selects_stays_away_whatever_else_changes(world):
+    use(world, selection=Selection(offers=(DropProjects(2),)))
+    world.mirror()
+    use(world, selection=block("gamma"))
+    world.mirror()
+    world.rendering(hash_index=True)
+    world.mirror()
+    assert world.listed() == ["A", "Foo.Bar"]
+
+
+def test_what_filters_judge_again_is_looked_at_when_it_would_have_been(world):
+    world.rendering(legacy_json=True)
+    world.mirror()  # from the catalog: the documents come with the next look
+    use(world, selection=Selection(files=(DropVersions("9.9"),)))
+    world.mirror()
+    world.clock.now += 2 * 3600
+    use(world, selection=Selection(files=(DropVersions("9.8"),)))
+    world.mirror()
+    assert world.read("web/json/a") is not None
+
+
 def test_a_declined_project_that_changes_its_offer_is_published(world):
     use(world, selection=Selection(offers=(DropProjects(2),)))
     world.mirror()
@@ -388,6 +431,16 @@ def test_a_filter_whose_removals_wait_has_not_taken_effect_and_does_when_they_ar
     guarded(world, confirmed=plan)
     world.mirror()
     assert world.listed() == ["Foo.Bar"]
+
+
+def test_what_waits_for_the_operator_follows_the_settings(world):
+    world.mirror()
+    guarded(world)
+    use(world, selection=block("a"))
+    world.rendering(hash_index=True)
+    assert world.mirror().held_back is not None
+    assert world.read("web/simple/a/a/index.v1_json") is not None
+    assert world.page("a") is None
 
 
 def test_an_unknown_plan_is_refused_before_anything_happens(world):

@@ -6,11 +6,20 @@ survives a power cut. Values of time are seconds since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from frumious.model.names import NormalizedName
+
+DELETED = "deleted"
+"""Why something left: upstream has it no more."""
+DROPPED = "dropped"
+"""A filter drops it."""
+QUARANTINED = "quarantined"
+"""Upstream has put it in quarantine."""
+OPERATOR = "operator"
+"""The operator has deleted it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,8 @@ class Publication:
     """Files that are new, or changed."""
     release: Sequence[str] = ()
     """Names of files that upstream no longer lists, or offers with other bytes."""
+    release_reason: str = DELETED
+    """Why: `DELETED`, or `QUARANTINED`."""
     dropped: Sequence[str] = ()
     """Names of files that the page no longer lists because of a filter."""
     until: int | None = None
@@ -126,7 +137,8 @@ class Check:
     name: NormalizedName
     serial: int | None
     etag: str | None
-    due_at: int
+    due_at: int | None
+    """As of `Publication`."""
     is_absent: bool = False
     """Upstream has no such page; what we have stays until that is certain."""
     reread: bool = False
@@ -151,6 +163,8 @@ class Failure:
     message: str
     retry_at: int
     stuck_serial: int | None = None
+    attempts: int = 1
+    """How many failures in a row this is at least; what is recorded may be more."""
     refetch: bool = False
     """Whether the page that is out is not as the settings want it: it is read again, whatever upstream says of it."""
 
@@ -230,6 +244,54 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """A run that began and has not ended: it is on, or it was killed."""
+
+    command: str
+    started: int
+    changes: int
+    """Pages published and projects removed since it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastRuns:
+    """What is remembered of runs; each is the latest of its kind, None if there was none."""
+
+    last: RunRecord | None
+    """That ended, whatever it was and however it ended."""
+    through: RunRecord | None
+    """Of `mirror`, that looked at everything it had to: exit code 0, 3 or 5, and not stopped early."""
+    whole: RunRecord | None
+    """Of `mirror`, that left nothing owed and nothing waiting."""
+    running: Running | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is still to be done, in numbers."""
+
+    owed: int
+    """Failing projects."""
+    retries_due: int
+    """Those of them whose time has come."""
+    rechecks_due: int
+    """Other projects that are to be looked at again by now."""
+    waiting: int
+    """Projects of which a filter keeps something back for a time, and the first time that is over."""
+    waiting_until: int | None
+    unsettled: int
+    leaving: int
+    released: int
+    """Objects in `web/` that no page refers to, and their bytes."""
+    released_bytes: int
+    trashed: int
+    """Objects in the trash, their bytes, and since when the oldest and the latest of them lie there."""
+    trashed_bytes: int
+    trashed_first: int | None
+    trashed_last: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """What the end of a run leaves behind."""
 
@@ -251,7 +313,7 @@ class Leave:
 
     name: NormalizedName
     reason: str
-    """`deleted` (upstream has it no more) or `dropped` (by a filter)."""
+    """`DELETED`, `DROPPED` or `OPERATOR`; the last of them takes one without a page, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +326,10 @@ class Released:
     reason: str
     project: NormalizedName | None
     """The project that referred to it last."""
+    at: int = 0
+    """Since when none does."""
+    is_pinned: bool = False
+    """Its file is pinned: it is wanted back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +345,32 @@ class Trashed:
     project: NormalizedName | None
     reason: str
     at: int
+    released_at: int | None = None
+    """Since when no page refers to it; None: not known."""
+    is_pinned: bool = False
+    """As of `Released`; it stays until it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastRevision:
+    """Upstream's page of a project as it was published until something of it was released."""
+
+    at: int
+    display: str
+    revision: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A file that stays, although upstream has removed it or a filter drops it."""
+
+    project: NormalizedName
+    filename: str
+    entry: str
+    """What upstream said of it: JSON that `frumious.sync.pins` reads."""
+    at: int
+    is_lifted: bool = False
+    """It is no pin any more, only what is known of the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,6 +393,18 @@ class Adopted:
     """Every file that the page lists, by name; None: nobody knows, and nothing is released."""
     lost: Sequence[str] = ()
     """Files of the page whose bytes are not there, or are others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What the catalog says of a project with a page, for comparison with what is there."""
+
+    row: ProjectRow
+    files: Sequence[HeldFile]
+    is_unsettled: bool = False
+    """Its page may not have reached its place."""
+    is_readable: bool = True
+    """Whether upstream's page, as it is kept, can be read."""
 
 
 class Catalog(Protocol):
@@ -361,6 +465,13 @@ class Catalog(Protocol):
         """Return projects whose retry or re-check time has come: owed ones first, earliest first."""
         ...
 
+    async def pull_in(self, now: int, *, retries_by: int, checks_by: int) -> None:
+        """Bring back to `now` what a clock that was ahead has recorded for a time that may never come.
+
+        Nobody waits for a retry after `retries_by`; nor for a re-check after `checks_by` that was recorded after `now`.
+        """
+        ...
+
     async def owed(self) -> list[Owed]:
         """Return every failing project, by name."""
         ...
@@ -381,8 +492,11 @@ class Catalog(Protocol):
         """Return upstream's legacy JSON, where a filter has read it."""
         ...
 
-    async def leave(self, projects: Sequence[Leave], at: int) -> None:
-        """Take projects off the list and release their files; their pages are still out (`leaving`)."""
+    async def leave(self, projects: Sequence[Leave], at: int, *, keep_out: bool = False) -> None:
+        """Take projects off the list and the ledger, and release their files; their pages are still out (`leaving`).
+
+        What the operator deletes is not pinned any more, and with `keep_out` not wanted.
+        """
         ...
 
     async def leaving(self) -> list[NormalizedName]:
@@ -410,11 +524,73 @@ class Catalog(Protocol):
         ...
 
     async def trash(self, before: int, limit: int) -> list[Trashed]:
-        """Return what has been in the trash since `before` or longer, oldest first."""
+        """Return what has been in the trash since `before` or longer and is not wanted back (pinned, and not in place), oldest first."""
         ...
 
     async def emptied(self, places: Sequence[str]) -> None:
         """Record that these places of the trash are empty."""
+        ...
+
+    async def trashed_files(
+        self, after: Trashed | None, limit: int, *, project: NormalizedName | None = None
+    ) -> list[Trashed]:
+        """Return what lies in the trash behind `after`, in order of projects and keys, or only a project's.
+
+        What is in place again is left out.
+        """
+        ...
+
+    async def trashed_as(self, filename: str) -> list[Trashed]:
+        """Return what lies in the trash under the name of a file, the latest last."""
+        ...
+
+    async def trash_projects(self) -> list[NormalizedName]:
+        """Return the projects of which anything lies in the trash, by name."""
+        ...
+
+    async def trash_places(self, places: Sequence[str]) -> set[str]:
+        """Return those of these places of the trash at which something is known to lie."""
+        ...
+
+    async def released_files(
+        self, *, project: NormalizedName | None = None, filename: str | None = None
+    ) -> list[Released]:
+        """Return the objects still in place that no page refers to: of a project, or under the name of a file."""
+        ...
+
+    async def past_revisions(self, name: NormalizedName) -> list[PastRevision]:
+        """Return the project's pages as they were when files were released that can still be had back, latest first."""
+        ...
+
+    async def pin(self, pins: Sequence[Pin], displays: Mapping[NormalizedName, str]) -> None:
+        """Pin files, in place of earlier pins of the same names; their projects are due at once.
+
+        `displays` has the projects' names as upstream spells them, for those of which nothing else is known.
+        """
+        ...
+
+    async def unpin(self, name: NormalizedName, filenames: Sequence[str] | None, at: int) -> int:
+        """Lift the pins of a project's files, all of them for None, and return how many these were; it is due at once."""
+        ...
+
+    async def pins(self, name: NormalizedName, *, lifted: bool = False) -> list[Pin]:
+        """Return the pins of a project's files in order of their names; with `lifted` those too that are none any more."""
+        ...
+
+    async def pinned(self, *, lifted: bool = False) -> list[NormalizedName]:
+        """Return the projects with pins, by name; `lifted` as of `pins`."""
+        ...
+
+    async def keep_out(self, names: Sequence[NormalizedName], at: int) -> None:
+        """Record that these projects are not wanted; what was recorded earlier keeps its date."""
+        ...
+
+    async def let_in(self, names: Sequence[NormalizedName]) -> list[NormalizedName]:
+        """Forget that projects are not wanted, and return those of which that was so."""
+        ...
+
+    async def kept_out(self) -> dict[NormalizedName, int]:
+        """Return the projects that are not wanted, and since when."""
         ...
 
     async def file_counts(self, names: Sequence[NormalizedName]) -> tuple[int, int]:
@@ -440,11 +616,14 @@ class Catalog(Protocol):
         ...
 
     async def finish(self, finish: Finish) -> None:
-        """Record the end of a run; with `rendering`, nothing else is begun any more."""
+        """Record the end of a run; with `rendering`, nothing else is begun any more.
+
+        What was known of files that cannot be had back any more is forgotten.
+        """
         ...
 
     async def counts(self) -> dict[str, int]:
-        """Return `projects`, `files`, `bytes`, `owed`."""
+        """Return `projects` with a page; `files` in place, core metadata not counted; `bytes` with it; `owed`."""
         ...
 
     async def adopt(self, projects: Sequence[Adopted], at: int, *, head: int = 0) -> list[NormalizedName]:
@@ -456,11 +635,48 @@ class Catalog(Protocol):
         """
         ...
 
-    async def lose_pages(self, names: Sequence[NormalizedName], at: int) -> None:
-        """Record that these projects have no page any more, and no failure of theirs; the list is forgotten.
+    async def lose_pages(
+        self, names: Sequence[NormalizedName], at: int, *, forgets_list: bool = True
+    ) -> None:
+        """Record that these projects have no page any more, and no failure of theirs.
 
-        What they hold stays theirs.
+        What they hold stays theirs. With `forgets_list` the next list of upstream is compared with all projects.
         """
+        ...
+
+    async def holdings(self, names: Sequence[NormalizedName]) -> list[Holding]:
+        """Return what is held by those of these projects that have a page, by name, files in order of their names."""
+        ...
+
+    async def unknown_objects(self, keys: Sequence[str]) -> list[str]:
+        """Return those of these keys at which the catalog knows no object, in their order."""
+        ...
+
+    async def doubt(self, names: Sequence[NormalizedName], *, files: bool = True, root: bool = False) -> None:
+        """Have projects looked at anew: upstream's page is read whatever it says, and with `files` all their bytes.
+
+        With `root` the project list is written again.
+        """
+        ...
+
+    async def damage(self) -> list[str]:
+        """Return what is wrong with the database itself, in words; it is read whole. At most ten."""
+        ...
+
+    async def run_began(self, command: str, started: int) -> None:
+        """Record that a run is on, until `finish` or `run_broke_off`."""
+        ...
+
+    async def run_broke_off(self, exit_code: int, reason: str, at: int) -> None:
+        """Record that the run that began did not come to its `finish`; nothing where none is on."""
+        ...
+
+    async def last_runs(self) -> LastRuns:
+        """Return what is remembered of runs."""
+        ...
+
+    async def backlog(self, now: int) -> Backlog:
+        """Return what is still to be done, in numbers."""
         ...
 
     async def aclose(self) -> None:

@@ -1,7 +1,7 @@
 """The catalog in SQLite (WAL), through apsw: one writer thread, one reader thread, no transaction across an await.
 
 apsw carries its own current SQLite, so that features and fixes do not depend on what Python was linked with
-(docs/decisions/0001). All SQL of Frumious stands here and in `schema`.
+(docs/decisions/0001). All SQL of Frumious stands here, in `removed`, `standing` and `schema`.
 """
 
 from __future__ import annotations
@@ -9,24 +9,34 @@ from __future__ import annotations
 import asyncio
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import apsw
 
+from frumious.catalog import removed, standing
 from frumious.catalog.base import (
+    DELETED,
+    DROPPED,
+    OPERATOR,
     Adopted,
     Applied,
+    Backlog,
     Batch,
     Check,
     Decline,
     Failure,
     Finish,
     HeldFile,
+    Holding,
+    LastRuns,
     Leave,
     Owed,
+    PastRevision,
+    Pin,
     ProjectRow,
     Publication,
     Released,
@@ -34,8 +44,9 @@ from frumious.catalog.base import (
     State,
     Trashed,
 )
+from frumious.catalog.failures import broken, cannot_open, translate
 from frumious.catalog.schema import MIGRATIONS, VERSION
-from frumious.errors import CatalogBroken, CatalogError, CatalogTooNew, PathTaken
+from frumious.errors import CatalogError, CatalogTooNew, PathTaken
 from frumious.model.names import NormalizedName
 
 T = TypeVar("T")
@@ -44,6 +55,12 @@ _ROW = (
     "name, display, serial, iif(leaving IS NULL, published, NULL), etag, body_digest, page_digest, page_modified, attempts, wanted, retry_at,"
     " stuck_serial, stuck_since, until, absent_at, declined"
 )
+_HELD = (
+    "f.filename, o.key, o.sha256, o.size, f.source, m.sha256, m.size, o.verified_at, o.digest"
+    " FROM project p JOIN file f ON f.project = p.id JOIN object o ON o.id = f.object"
+    " LEFT JOIN object m ON m.id = f.metadata"
+)
+"""What `_held_file` reads."""
 _REFERRED = (
     "(EXISTS (SELECT 1 FROM file f WHERE f.object = object.id)"
     " OR EXISTS (SELECT 1 FROM file f WHERE f.metadata = object.id))"
@@ -58,18 +75,26 @@ _UNKNOWN = "etag = NULL, body_digest = NULL, page_digest = NULL"
 """Nothing is known of upstream's page, nor that ours is as we rendered it."""
 _BEGUN = {"rendering": "begun", "selection": "selections_begun", "choice": "choices_begun"}
 """Where the settings under which runs have begun are kept."""
-_TRASH = "place, key, sha256, size, project, reason, at"
 _VARIABLES = 500
 """Names per `IN (…)`; below SQLite's oldest limit."""
 BUSY_SECONDS = 10.0
 
 
-async def open_catalog(path: Path | None, *, read_only: bool = False) -> SqliteCatalog:
+async def open_catalog(
+    path: Path | None,
+    *,
+    read_only: bool = False,
+    briefly: bool = False,
+    busy_seconds: float = BUSY_SECONDS,
+) -> SqliteCatalog:
     """Open the catalog, making or migrating it as needed; None means one in memory.
 
-    With `read_only` the file, which must be there, is left as it is; one of an earlier version is refused. Raises CatalogTooNew (the file is left untouched), CatalogBroken, CatalogError.
+    With `read_only` the file, which must be there, is left as it is; one of an earlier version is refused. With
+    `briefly`, too, only a few quick questions may follow. Another program's lock is waited for `busy_seconds`. Raises CatalogTooNew (the file is left untouched), CatalogBroken, CatalogError.
     """
-    catalog = SqliteCatalog(path, read_only=read_only and path is not None)
+    catalog = SqliteCatalog(
+        path, read_only=read_only and path is not None, briefly=briefly, busy_seconds=busy_seconds
+    )
     try:
         await catalog.connect()
     except BaseException:
@@ -81,8 +106,16 @@ async def open_catalog(path: Path | None, *, read_only: bool = False) -> SqliteC
 class SqliteCatalog:
     """`frumious.catalog.base.Catalog` over one SQLite file."""
 
-    def __init__(self, path: Path | None, *, read_only: bool = False) -> None:
-        self._path, self._read_only = path, read_only
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        read_only: bool = False,
+        briefly: bool = False,
+        busy_seconds: float = BUSY_SECONDS,
+    ) -> None:
+        self._path, self._read_only, self._briefly = path, read_only, briefly
+        self._busy_seconds = busy_seconds
         self._write_thread = ThreadPoolExecutor(1, "catalog-writer")
         # A database in memory has one connection, hence one thread for both.
         self._read_thread = ThreadPoolExecutor(1, "catalog-reader") if path else self._write_thread
@@ -94,13 +127,14 @@ class SqliteCatalog:
     async def connect(self) -> None:
         """Open both connections; see `open_catalog`."""
         if self._read_only:
-            self._reader = await self._in(self._read_thread, lambda: _connect_reader(self._path))
+            connect = _connect_briefly if self._briefly else _connect_reader
+            self._reader = await self._in(self._read_thread, lambda: connect(self._path))
             (version,) = await self._in(
                 self._read_thread, lambda: _one(_open(self._reader), "PRAGMA user_version")
             )
             _check_version(int(version), self._path, migrates=False)
             return
-        self._writer = await self._in(self._write_thread, lambda: _connect(self._path))
+        self._writer = await self._in(self._write_thread, lambda: _connect(self._path, self._busy_seconds))
         self._reader = (
             await self._in(self._read_thread, lambda: _connect_reader(self._path))
             if self._path
@@ -119,7 +153,11 @@ class SqliteCatalog:
             try:
                 return work()
             except apsw.Error as error:
-                raise _translate(error, self._path) from error
+                raise translate(error, self._path) from error
+            except zlib.error as error:
+                raise broken(self._path, error) from error
+            except OSError as error:
+                raise cannot_open(self._path, error.strerror) from error
 
         return await asyncio.get_running_loop().run_in_executor(thread, translated)
 
@@ -190,26 +228,8 @@ class SqliteCatalog:
         wanted = tuple(keys)
 
         def work(db: apsw.Connection) -> tuple[dict[str, HeldFile], dict[str, tuple[str, int]]]:
-            files = {
-                row[0]: HeldFile(
-                    row[0],
-                    row[1],
-                    row[2].hex(),
-                    row[3],
-                    row[4],
-                    row[5] and row[5].hex(),
-                    row[6] or 0,
-                    verified=row[7] > 0,
-                    digest=row[8],
-                )
-                for row in db.execute(
-                    "SELECT f.filename, o.key, o.sha256, o.size, f.source, m.sha256, m.size, o.verified_at, o.digest"
-                    " FROM project p"
-                    " JOIN file f ON f.project = p.id JOIN object o ON o.id = f.object"
-                    " LEFT JOIN object m ON m.id = f.metadata WHERE p.name = ? AND o.state = 'held'",
-                    (name,),
-                )
-            }
+            sql = f"SELECT {_HELD} WHERE p.name = ? AND o.state = 'held'"
+            files = {row[0]: _held_file(row) for row in db.execute(sql, (name,))}
             taken: dict[str, tuple[str, int]] = {}
             own = {f.key for f in files.values()}
             asked = [key for key in wanted if key not in own]
@@ -308,15 +328,12 @@ class SqliteCatalog:
 
     async def released(self, now: int, delay: int, limit: int) -> list[Released]:
         sql = (
-            "SELECT key, sha256, size, reason, released_by FROM object INDEXED BY object_released"
+            f"SELECT {removed.RELEASED} FROM object INDEXED BY object_released"
             " WHERE released_at <= ?1 AND (reason <> 'dropped' OR released_at <= ?1 - ?2)"
             f" AND NOT {_REFERRED} ORDER BY released_at LIMIT ?3"
         )
         return await self._read(
-            lambda db: [
-                Released(row[0], row[1].hex(), row[2], row[3], row[4])
-                for row in db.execute(sql, (now, delay, limit))
-            ]
+            lambda db: [removed.released(row) for row in db.execute(sql, (now, delay, limit))]
         )
 
     async def in_trash(self, keys: Sequence[str]) -> dict[str, Trashed]:
@@ -324,15 +341,69 @@ class SqliteCatalog:
             found: dict[str, Trashed] = {}
             for i in range(0, len(keys), _VARIABLES):
                 part = keys[i : i + _VARIABLES]
-                sql = f"SELECT {_TRASH} FROM trash WHERE key IN ({_marks(part)}) ORDER BY at"
-                found |= {row[1]: _trashed(row) for row in db.execute(sql, tuple(part))}
+                sql = f"SELECT {removed.TRASH} FROM trash WHERE key IN ({_marks(part)}) ORDER BY at"
+                found |= {row[1]: removed.trashed(row) for row in db.execute(sql, tuple(part))}
             return found
 
         return await self._read(work)
 
     async def trash(self, before: int, limit: int) -> list[Trashed]:
-        sql = f"SELECT {_TRASH} FROM trash WHERE at <= ? ORDER BY at, id LIMIT ?"
-        return await self._read(lambda db: [_trashed(row) for row in db.execute(sql, (before, limit))])
+        sql = (
+            f"SELECT {removed.TRASH} FROM trash WHERE at <= ? AND NOT {removed.TRASH_WANTED}"
+            " ORDER BY at, id LIMIT ?"
+        )
+        return await self._read(lambda db: [removed.trashed(row) for row in db.execute(sql, (before, limit))])
+
+    async def trashed_files(
+        self, after: Trashed | None, limit: int, *, project: NormalizedName | None = None
+    ) -> list[Trashed]:
+        return await self._read(lambda db: removed.trashed_files(db, after, limit, project))
+
+    async def trashed_as(self, filename: str) -> list[Trashed]:
+        return await self._read(lambda db: removed.trashed_as(db, filename))
+
+    async def trash_projects(self) -> list[NormalizedName]:
+        sql = "SELECT DISTINCT project FROM trash WHERE project <> '' ORDER BY project"
+        return await self._read(lambda db: [row[0] for row in db.execute(sql)])
+
+    async def trash_places(self, places: Sequence[str]) -> set[str]:
+        def work(db: apsw.Connection) -> set[str]:
+            known: set[str] = set()
+            for i in range(0, len(places), _VARIABLES):
+                part = places[i : i + _VARIABLES]
+                sql = f"SELECT place FROM trash WHERE place IN ({_marks(part)})"
+                known.update(row[0] for row in db.execute(sql, tuple(part)))
+            return known
+
+        return await self._read(work)
+
+    async def released_files(
+        self, *, project: NormalizedName | None = None, filename: str | None = None
+    ) -> list[Released]:
+        which = (
+            "(?1 IS NULL OR released_by = ?1) AND (?2 IS NULL OR substr(key, -length(?2) - 1) = '/' || ?2)"
+        )
+        sql = (
+            f"SELECT {removed.RELEASED} FROM object INDEXED BY object_released"
+            f" WHERE released_at IS NOT NULL AND {which} AND NOT {_REFERRED} ORDER BY released_at, key"
+        )
+        return await self._read(
+            lambda db: [removed.released(row) for row in db.execute(sql, (project, filename))]
+        )
+
+    async def past_revisions(self, name: NormalizedName) -> list[PastRevision]:
+        return await self._read(lambda db: removed.past_revisions(db, name))
+
+    async def pins(self, name: NormalizedName, *, lifted: bool = False) -> list[Pin]:
+        return await self._read(lambda db: removed.pins(db, name, lifted=lifted))
+
+    async def pinned(self, *, lifted: bool = False) -> list[NormalizedName]:
+        which = "" if lifted else " WHERE lifted_at IS NULL"
+        sql = f"SELECT DISTINCT project FROM pin{which} ORDER BY project"
+        return await self._read(lambda db: [row[0] for row in db.execute(sql)])
+
+    async def kept_out(self) -> dict[NormalizedName, int]:
+        return await self._read(lambda db: dict(db.execute("SELECT name, at FROM kept_out ORDER BY name")))
 
     async def file_counts(self, names: Sequence[NormalizedName]) -> tuple[int, int]:
         def work(db: apsw.Connection) -> tuple[int, int]:
@@ -362,15 +433,56 @@ class SqliteCatalog:
         )
 
     async def counts(self) -> dict[str, int]:
-        def work(db: apsw.Connection) -> dict[str, int]:
-            (projects,) = _one(db, "SELECT count(*) FROM project WHERE published IS NOT NULL")
-            (owed,) = _one(db, "SELECT count(*) FROM project WHERE attempts > 0")
-            files, size = _one(db, "SELECT count(*), coalesce(sum(size), 0) FROM object WHERE state = 'held'")
-            return {"projects": projects, "files": files, "bytes": size, "owed": owed}
+        return await self._read(standing.counts)
+
+    async def holdings(self, names: Sequence[NormalizedName]) -> list[Holding]:
+        def work(db: apsw.Connection) -> list[Holding]:
+            found: list[Holding] = []
+            for i in range(0, len(names), _VARIABLES):
+                found += _holdings(db, names[i : i + _VARIABLES])
+            return sorted(found, key=lambda holding: holding.row.name)
 
         return await self._read(work)
 
+    async def unknown_objects(self, keys: Sequence[str]) -> list[str]:
+        def work(db: apsw.Connection) -> list[str]:
+            known: set[str] = set()
+            for i in range(0, len(keys), _VARIABLES):
+                part = keys[i : i + _VARIABLES]
+                sql = f"SELECT key FROM object WHERE key IN ({_marks(part)})"
+                known.update(row[0] for row in db.execute(sql, tuple(part)))
+            return [key for key in keys if key not in known]
+
+        return await self._read(work)
+
+    async def damage(self) -> list[str]:
+        def work(db: apsw.Connection) -> list[str]:
+            return [str(said) for (said,) in db.execute("PRAGMA quick_check(10)") if said != "ok"]
+
+        return await self._read(work)
+
+    async def last_runs(self) -> LastRuns:
+        return await self._read(standing.last_runs)
+
+    async def backlog(self, now: int) -> Backlog:
+        return await self._read(lambda db: standing.backlog(db, now))
+
     # -------------------------------------------------------------- writing
+
+    async def doubt(self, names: Sequence[NormalizedName], *, files: bool = True, root: bool = False) -> None:
+        def work(db: apsw.Connection) -> None:
+            for name in names:
+                db.execute("UPDATE project SET etag = NULL, body_digest = NULL WHERE name = ?", (name,))
+                for column in ("object", "metadata") if files else ():
+                    db.execute(
+                        f"UPDATE object SET verified_at = 0 WHERE id IN (SELECT f.{column} FROM project p"
+                        " JOIN file f ON f.project = p.id WHERE p.name = ?)",
+                        (name,),
+                    )
+            if root:
+                _set(db, root_stale=1)
+
+        await self._write(work)
 
     async def commit_batch(self, batch: Batch) -> None:
         def work(db: apsw.Connection) -> None:
@@ -413,10 +525,14 @@ class SqliteCatalog:
 
         await self._write(work)
 
-    async def leave(self, projects: Sequence[Leave], at: int) -> None:
+    async def leave(self, projects: Sequence[Leave], at: int, *, keep_out: bool = False) -> None:
         def work(db: apsw.Connection) -> None:
             for leave in projects:
+                if leave.reason == OPERATOR:
+                    removed.unpin(db, leave.name, None, at)
                 _leave(db, leave, at)
+            if keep_out:
+                removed.keep_out(db, [leave.name for leave in projects], at)
             _set(db, root_stale=1)
 
         await self._write(work)
@@ -445,14 +561,7 @@ class SqliteCatalog:
     async def trashed(self, entries: Sequence[Trashed]) -> None:
         def work(db: apsw.Connection) -> None:
             for entry in entries:
-                db.execute(
-                    "INSERT OR REPLACE INTO trash (place, key, sha256, size, project, reason, at)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        entry.place, entry.key, bytes.fromhex(entry.sha256), entry.size, entry.project, entry.reason,
-                        entry.at,
-                    ),
-                )  # fmt: skip
+                removed.put_trash(db, entry)
             _forget_objects(db, [entry.key for entry in entries])
 
         await self._write(work)
@@ -466,10 +575,46 @@ class SqliteCatalog:
 
         await self._write(work)
 
+    async def pin(self, pins: Sequence[Pin], displays: Mapping[NormalizedName, str]) -> None:
+        await self._write(lambda db: removed.pin(db, pins, displays))
+
+    async def unpin(self, name: NormalizedName, filenames: Sequence[str] | None, at: int) -> int:
+        counts: list[int] = []
+        await self._write(lambda db: counts.append(removed.unpin(db, name, filenames, at)))
+        return counts[0]
+
+    async def keep_out(self, names: Sequence[NormalizedName], at: int) -> None:
+        await self._write(lambda db: removed.keep_out(db, names, at))
+
+    async def let_in(self, names: Sequence[NormalizedName]) -> list[NormalizedName]:
+        let: list[NormalizedName] = []
+
+        def work(db: apsw.Connection) -> None:
+            for name in names:
+                db.execute("DELETE FROM kept_out WHERE name = ?", (name,))
+                if db.changes():
+                    let.append(name)
+
+        await self._write(work)
+        return let
+
     async def put_plan(self, plan: str, body: str, at: int) -> None:
         def work(db: apsw.Connection) -> None:
             db.execute("DELETE FROM removal_plan")
             db.execute("INSERT INTO removal_plan VALUES (?, ?, ?)", (plan, at, body))
+
+        await self._write(work)
+
+    async def pull_in(self, now: int, *, retries_by: int, checks_by: int) -> None:
+        def work(db: apsw.Connection) -> None:
+            db.execute(
+                "UPDATE project SET retry_at = ?1 WHERE attempts > 0 AND retry_at > ?2", (now, retries_by)
+            )
+            db.execute("UPDATE project SET stuck_since = ?1 WHERE attempts > 0 AND stuck_since > ?1", (now,))
+            db.execute(
+                "UPDATE project SET due_at = ?1 WHERE due_at > ?2 AND checked_at > ?1", (now, checks_by)
+            )
+            db.execute("UPDATE trash SET at = ?1 WHERE at > ?1", (now,))
 
         await self._write(work)
 
@@ -496,11 +641,7 @@ class SqliteCatalog:
 
     async def finish(self, finish: Finish) -> None:
         def work(db: apsw.Connection) -> None:
-            run = finish.run
-            db.execute(
-                "INSERT INTO run (command, started, finished, exit_code, summary) VALUES (?, ?, ?, ?, ?)",
-                (run.command, run.started, run.finished, run.exit_code, run.summary),
-            )
+            standing.run_ended(db, finish.run)
             _set(db, status=finish.status, todo=finish.todo)
             for key in ("selection", "choice", "rendering"):
                 if (value := getattr(finish, key)) is not None:
@@ -516,8 +657,15 @@ class SqliteCatalog:
                 )
             if finish.root_published:
                 _set(db, root_stale=0)
+            removed.forget_past(db)
 
         await self._write(work)
+
+    async def run_began(self, command: str, started: int) -> None:
+        await self._write(lambda db: standing.run_began(db, command, started))
+
+    async def run_broke_off(self, exit_code: int, reason: str, at: int) -> None:
+        await self._write(lambda db: standing.run_broke_off(db, exit_code, reason, at))
 
     async def adopt(self, projects: Sequence[Adopted], at: int, *, head: int = 0) -> list[NormalizedName]:
         refused: list[NormalizedName] = []
@@ -529,7 +677,9 @@ class SqliteCatalog:
         await self._write(work)
         return refused
 
-    async def lose_pages(self, names: Sequence[NormalizedName], at: int) -> None:
+    async def lose_pages(
+        self, names: Sequence[NormalizedName], at: int, *, forgets_list: bool = True
+    ) -> None:
         def work(db: apsw.Connection) -> None:
             for name in names:
                 row = db.execute("SELECT id, published FROM project WHERE name = ?", (name,)).fetchone()
@@ -541,16 +691,48 @@ class SqliteCatalog:
                     (row[0],),
                 )
                 _forget_page(db, row[0])
+                removed.look_at_pinned(db, name, at)
                 db.execute(
                     "INSERT INTO journal (name, action, serial, at) VALUES (?, 'remove', ?, ?)",
                     (name, row[1], at),
                 )
-            _forget_list(db, 0)
+            if forgets_list:
+                _forget_list(db, 0)
+            _set(db, root_stale=1)
 
         await self._write(work)
 
 
 # ------------------------------------------------------------------ statements
+
+
+def _holdings(db: apsw.Connection, names: Sequence[str]) -> list[Holding]:
+    """Return what the published ones of these projects hold, in no order of the projects."""
+    which = f"p.name IN ({_marks(names)}) AND p.published IS NOT NULL AND p.leaving IS NULL"
+    rows = {
+        row[0]: ProjectRow(*row[1:])
+        for row in db.execute(f"SELECT p.id, {_ROW} FROM project p WHERE {which}", tuple(names))
+    }
+    files: dict[int, list[HeldFile]] = {project: [] for project in rows}
+    sql = f"SELECT p.id, {_HELD} WHERE {which} AND o.state = 'held' ORDER BY f.project, f.filename"
+    for row in db.execute(sql, tuple(names)):
+        files[row[0]].append(_held_file(row[1:]))
+    sql = f"SELECT u.project FROM unsettled u JOIN project p ON p.id = u.project WHERE {which}"
+    unsettled = {row[0] for row in db.execute(sql, tuple(names))}
+    sql = f"SELECT r.project, r.body FROM revision r JOIN project p ON p.id = r.project WHERE {which}"
+    unreadable = {row[0] for row in db.execute(sql, tuple(names)) if not _is_readable(row[1])}
+    return [
+        Holding(row, files[project], project in unsettled, project not in unreadable)
+        for project, row in rows.items()
+    ]
+
+
+def _is_readable(compressed: bytes) -> bool:
+    try:
+        zlib.decompress(compressed)  # which checks a sum of it
+    except zlib.error:
+        return False
+    return True
 
 
 def _publish(db: apsw.Connection, p: Publication, at: int) -> None:
@@ -567,16 +749,18 @@ def _publish(db: apsw.Connection, p: Publication, at: int) -> None:
             at, p.due_at, p.until,
         ),
     )  # fmt: skip
-    _revise(db, project, p.revision, p.document, at)
     db.execute("INSERT OR IGNORE INTO unsettled VALUES (?)", (project,))
     db.execute(
         "INSERT INTO journal (name, action, serial, at) VALUES (?, 'publish', ?, ?)",
         (p.name, p.published, at),
     )
-    _release(db, project, p.name, p.release, "deleted", at)
-    _release(db, project, p.name, p.dropped, "dropped", at)
+    _release(db, project, p.name, p.release, p.release_reason, at)
+    _release(db, project, p.name, p.dropped, DROPPED, at)
     for held in p.hold:
         _put_file(db, project, p.name, held, at)
+    if p.release or p.dropped or p.hold:
+        removed.keep_past(db, p.name, at)
+    _revise(db, project, p.revision, p.document, at)
 
 
 def _put_file(db: apsw.Connection, project: int, name: str, held: HeldFile, at: int) -> None:
@@ -595,7 +779,7 @@ def _put_file(db: apsw.Connection, project: int, name: str, held: HeldFile, at: 
         (project, held.filename, held.source, body, metadata),
     )
     for row in before:
-        _let_go(db, name, [int(found) for found in row if found not in {None, body, metadata}], "deleted", at)
+        _let_go(db, name, [int(found) for found in row if found not in {None, body, metadata}], DELETED, at)
 
 
 def _release(
@@ -668,49 +852,52 @@ def _decline(db: apsw.Connection, d: Decline, at: int) -> None:
         f" due_at = ?7, until = ?8, declined = ?9, absent_at = NULL, {_WELL} RETURNING id",
         (d.name, d.display, d.serial, d.etag, d.body_digest, at, d.due_at, d.until, d.reason),
     )
-    _revise(db, project, d.revision, d.document, at)
-    if _leave(db, Leave(d.name, "dropped"), at):
+    if _leave(db, Leave(d.name, DROPPED), at):
         _set(db, root_stale=1)
+    _revise(db, project, d.revision, d.document, at)
 
 
 def _leave(db: apsw.Connection, leave: Leave, at: int) -> bool:
-    """Take a project off the list and release its files; False if it is not published."""
+    """Take a project off the list and the ledger, and release its files; False if it is not published, or leaving."""
     row = db.execute(
-        "UPDATE project SET leaving = ?, listed = 0 WHERE name = ? AND published IS NOT NULL"
-        " RETURNING id, published",
-        (leave.reason, leave.name),
+        f"UPDATE project SET leaving = ?1, listed = 0, {_WELL} WHERE name = ?2 AND leaving IS NULL"
+        " AND (published IS NOT NULL OR ?1 = ?3) RETURNING id, published",
+        (leave.reason, leave.name, OPERATOR),
     ).fetchone()
     if row is None:
         return False
     project = int(row[0])
     names = db.execute("SELECT filename FROM file WHERE project = ?", (project,)).fetchall()
     _release(db, project, leave.name, [str(name) for (name,) in names], leave.reason, at)
-    db.execute(
-        "INSERT INTO journal (name, action, serial, at) VALUES (?, 'remove', ?, ?)", (leave.name, row[1], at)
-    )
+    removed.keep_past(db, leave.name, at)
+    if row[1] is not None:
+        db.execute(
+            "INSERT INTO journal (name, action, serial, at) VALUES (?, 'remove', ?, ?)",
+            (leave.name, row[1], at),
+        )
     return True
 
 
 def _check(db: apsw.Connection, c: Check, at: int) -> None:
     absent = "coalesce(absent_at, ?4)" if c.is_absent else "NULL"
-    body = "NULL" if c.reread else "coalesce(?7, body_digest)"
     db.execute(
-        f"UPDATE project SET serial = ?1, etag = ?2, due_at = ?3, checked_at = ?4, body_digest = {body},"
+        f"UPDATE project SET serial = ?1, etag = ?2, due_at = coalesce(?3, due_at), checked_at = ?4,"
+        " body_digest = iif(?8, NULL, coalesce(?7, body_digest)),"
         " until = coalesce(?6, until),"
         f" absent_at = {absent}{'' if c.is_owed else f', {_WELL}'} WHERE name = ?5",
-        (c.serial, c.etag, c.due_at, at, c.name, c.until, c.body_digest),
+        (c.serial, c.etag, c.due_at, at, c.name, c.until, c.body_digest, c.reread),
     )
 
 
 def _fail(db: apsw.Connection, f: Failure, at: int) -> None:
     db.execute(
         "INSERT INTO project (name, display, attempts, failed_since, retry_at, wanted, error_kind, error,"
-        " stuck_serial, stuck_since) VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, iif(?8 IS NULL, NULL, ?3))"
-        " ON CONFLICT (name) DO UPDATE SET attempts = attempts + 1, failed_since = coalesce(failed_since, ?3),"
+        " stuck_serial, stuck_since) VALUES (?1, ?2, ?9, ?3, ?4, ?5, ?6, ?7, ?8, iif(?8 IS NULL, NULL, ?3))"
+        " ON CONFLICT (name) DO UPDATE SET attempts = max(attempts + 1, ?9), failed_since = coalesce(failed_since, ?3),"
         " retry_at = ?4, wanted = ?5, error_kind = ?6, error = ?7,"
         " stuck_since = CASE WHEN ?8 IS NULL THEN NULL WHEN stuck_serial = ?8 THEN stuck_since ELSE ?3 END,"
         " stuck_serial = ?8",
-        (f.name, f.display, at, f.retry_at, f.wanted, f.kind, f.message, f.stuck_serial),
+        (f.name, f.display, at, f.retry_at, f.wanted, f.kind, f.message, f.stuck_serial, f.attempts),
     )
     if f.refetch:
         db.execute(
@@ -731,8 +918,10 @@ def _adopt(db: apsw.Connection, a: Adopted, at: int) -> bool:
         (a.name, a.display, a.serial, a.published, a.listed, a.page_modified, at, a.due_at),
     )
     if known:
-        _forget_page(db, project)
         _give_up(db, project, a, at)
+        removed.keep_past(db, a.name, at)
+        _forget_page(db, project)
+        removed.look_at_pinned(db, a.name, at)
     if a.published is not None:
         db.execute(
             "INSERT INTO journal (name, action, serial, at) VALUES (?, 'publish', ?, ?)",
@@ -764,7 +953,7 @@ def _adopt_file(
             (project, held.filename, held.source, body, metadata),
         )
     for row in before:
-        _let_go(db, name, [int(found) for found in row if found not in {None, body, metadata}], "deleted", at)
+        _let_go(db, name, [int(found) for found in row if found not in {None, body, metadata}], DELETED, at)
     return body is not None and (metadata is not None or held.metadata is None)
 
 
@@ -805,7 +994,7 @@ def _give_up(db: apsw.Connection, project: int, a: Adopted, at: int) -> None:
     if a.names is not None:
         rows = db.execute("SELECT filename FROM file WHERE project = ?", (project,)).fetchall()
         names = set(a.names)
-        _release(db, project, a.name, [str(n) for (n,) in rows if n not in names], "deleted", at)
+        _release(db, project, a.name, [str(n) for (n,) in rows if n not in names], DELETED, at)
 
 
 def _forget_page(db: apsw.Connection, project: int) -> None:
@@ -824,9 +1013,18 @@ def _forget_list(db: apsw.Connection, head: int) -> None:
     _set(db, list_etag=None, root_stale=1)
 
 
-def _trashed(row: Sequence[Any]) -> Trashed:
-    place, key, sha256, size, project, reason, at = row
-    return Trashed(place, key, sha256.hex(), size, project, reason, at)
+def _held_file(row: Sequence[Any]) -> HeldFile:
+    return HeldFile(
+        row[0],
+        row[1],
+        row[2].hex(),
+        row[3],
+        row[4],
+        row[5] and row[5].hex(),
+        row[6] or 0,
+        verified=row[7] > 0,
+        digest=row[8],
+    )
 
 
 def _set(db: apsw.Connection, **values: str | int | None) -> None:
@@ -854,7 +1052,7 @@ def _marks(values: Sequence[str]) -> str:
 # ------------------------------------------------------------------ connections
 
 
-def _connect(path: Path | None) -> apsw.Connection:
+def _connect(path: Path | None, busy_seconds: float) -> apsw.Connection:
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     db = apsw.Connection(str(path) if path else ":memory:")
@@ -862,7 +1060,7 @@ def _connect(path: Path | None) -> apsw.Connection:
         # Before anything that writes: a newer catalog must be left untouched, byte for byte.
         (version,) = _one(db, "PRAGMA user_version")
         _check_version(version, path, migrates=True)
-        db.set_busy_timeout(int(BUSY_SECONDS * 1000))
+        db.set_busy_timeout(int(busy_seconds * 1000))
         db.execute("PRAGMA journal_mode = WAL")
         db.execute(
             "PRAGMA synchronous = FULL"
@@ -898,23 +1096,13 @@ def _connect_reader(path: Path | None) -> apsw.Connection:
     return db
 
 
-def _translate(error: apsw.Error, path: Path | None) -> CatalogError:
-    where = str(path or "the catalog in memory")
-    match error:
-        case apsw.CorruptError() | apsw.NotADBError() | apsw.FormatError():
-            return CatalogBroken(
-                f"{where} is damaged ({error})",
-                hint="`frumious catalog rebuild` makes it again from the tree; files that are right are not downloaded twice",
-            )
-        case apsw.BusyError() | apsw.LockedError():
-            return CatalogError(
-                f"{where} is locked by another program ({error})", hint="end that program, or wait for it"
-            )
-        case apsw.FullError():
-            return CatalogError(f"no space left to write {where}", hint="free some space and run again")
-        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
-            return CatalogError(
-                f"cannot open or write {where} ({error})", hint="check owner and mode of that directory"
-            )
-        case _:
-            return CatalogError(f"{where}: {type(error).__name__}: {error}")
+def _connect_briefly(path: Path | None) -> apsw.Connection:
+    """Connect for a few quick questions, also as a user who may only read.
+
+    A database that nobody has open has no `-wal` file, and SQLite would make one, which another user may not, and
+    leave it there. So it is told that nobody writes: who begins to in these moments writes into a new `-wal` file.
+    """
+    if path is None or path.with_name(f"{path.name}-wal").exists():
+        return _connect_reader(path)
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return apsw.Connection(f"file:{quote(str(path))}?immutable=1", flags=flags)

@@ -9,10 +9,13 @@ import os
 import sys
 from collections.abc import Sequence
 
+from frumious.cli.stopping import end_at_once_on_signals
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit code (docs/operations.md)."""
     _open_standard_streams()
+    end_at_once_on_signals()
     code = run(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import logging
 import logging.config
@@ -28,8 +29,18 @@ from frumious.cli.console import (
     tell,
     watching,
 )
-from frumious.cli.exit_codes import THEIR_COMMANDS, bandersnatch_code, wants_bandersnatch_codes
+from frumious.cli.delete_command import read_names, run_delete
+from frumious.cli.exit_codes import (
+    THEIR_COMMANDS,
+    bandersnatch_code,
+    bandersnatch_verify_code,
+    wants_bandersnatch_codes,
+)
 from frumious.cli.inspect import explanation_json, explanation_text, plan_json, plan_text, read_question
+from frumious.cli.status_command import run_status
+from frumious.cli.stopping import asked_by_signal
+from frumious.cli.trash_command import run_trash
+from frumious.cli.verify_command import run_verify
 from frumious.config import Loaded, MissingConfig, Settings, load, write_default_config
 from frumious.errors import ConfigError, FrumiousError, LockHeld, UsageError
 from frumious.model.names import InvalidName, NormalizedName, normalize
@@ -138,7 +149,7 @@ def _report_broken_off(seen: Summary, error: FrumiousError | Interrupted, settin
     """Tell how far a run came that ended before its end; one that never held the lock has nothing to tell."""
     if isinstance(error, (LockHeld, ConfigError)):
         return
-    seen.seconds = time.time() - seen.started
+    seen.seconds = max(0.0, time.time() - seen.started)
     seen.stopped = str(error)
     if seen.updated or seen.files:
         log.info("%s", _one_line(seen))
@@ -221,6 +232,59 @@ def _inspect(parsed: argparse.Namespace) -> int:
     return ExitCode.WHOLE
 
 
+def _status(parsed: argparse.Namespace) -> int:
+    loaded = load(parsed.config)
+    _apply_log_config(loaded)
+    return run_status(parsed, loaded, _stoppable)
+
+
+def _verify(parsed: argparse.Namespace) -> int:
+    loaded = load(parsed.config)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    _apply_log_config(loaded)
+    settings = loaded.settings
+    documents = _count_documents(settings) if settings.json else 1
+    code = run_verify(parsed, loaded, _stoppable)
+    if settings.exit_codes == "bandersnatch":
+        return bandersnatch_verify_code(code, documents=documents)
+    return code
+
+
+def _count_documents(settings: Settings) -> int | None:
+    """Return whether `web/json` has something in it, before a repair changes that; None: it is not there."""
+    try:
+        with os.scandir(settings.directory / "web/json") as entries:
+            return sum(1 for _ in itertools.islice(entries, 1))
+    except OSError:
+        return None
+
+
+def _delete(parsed: argparse.Namespace) -> int:
+    names = read_names(parsed)
+    if not names:
+        return ExitCode.WHOLE
+    return _changed(parsed, lambda loaded: run_delete(parsed, loaded, names, _stoppable))
+
+
+def _trash(parsed: argparse.Namespace) -> int:
+    return _changed(parsed, lambda loaded: run_trash(parsed, loaded, _stoppable))
+
+
+def _changed(parsed: argparse.Namespace, change: Callable[[Loaded], tuple[int, Summary | None]]) -> int:
+    """Run a command that may change what is published, and what the operator wants done then."""
+    loaded = load(parsed.config)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    _apply_log_config(loaded)
+    code, summary = change(loaded)
+    if loaded.settings.run_after and summary is not None and summary.changed:
+        _run_after(loaded.settings, summary)
+    if parsed.command in THEIR_COMMANDS and loaded.settings.exit_codes == "bandersnatch":
+        return bandersnatch_code(code)
+    return code
+
+
 def _catalog(parsed: argparse.Namespace) -> int:
     """Run `catalog rebuild`."""
     loaded = load(parsed.config)
@@ -242,7 +306,7 @@ def _config(parsed: argparse.Namespace) -> int:
 
 
 async def _stoppable(work: Coroutine[None, None, T]) -> T:
-    """Run to the end, or until SIGINT or SIGTERM: then everything is cancelled and closed within seconds."""
+    """Run to the end, or until a signal: then everything is cancelled and closed; a second one ends the process."""
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     received: list[int] = []
@@ -251,17 +315,13 @@ async def _stoppable(work: Coroutine[None, None, T]) -> T:
         received.append(number)
         task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, number)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if received:
-            raise Interrupted(received[0]) from None
-        raise
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+    with asked_by_signal(loop, stop):
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if received:
+                raise Interrupted(received[0]) from None
+            raise
 
 
 def _report(summary: Summary) -> None:
@@ -319,6 +379,10 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "sync": _execute,
     "plan": _inspect,
     "explain": _inspect,
+    "status": _status,
+    "verify": _verify,
+    "delete": _delete,
+    "trash": _trash,
     "catalog": _catalog,
     "config": _config,
 }

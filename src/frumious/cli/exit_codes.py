@@ -26,10 +26,20 @@ def bandersnatch_code(code: int, *, usage: bool = False, stopped: bool = False) 
             return 2 if usage else 1
         case ExitCode.LOCKED | ExitCode.GUARDED:
             return 1
-        case 6:  # verify found something
+        case ExitCode.FOUND:
             return 0
         case _:
             return code
+
+
+def bandersnatch_verify_code(code: int, *, documents: int | None) -> int:
+    """Return what bandersnatch's `verify` would have ended with, which goes by `web/json`.
+
+    `documents`: how many there were; None: not even the folder.
+    """
+    if not documents:
+        return 1 if documents is None else 3
+    return bandersnatch_code(code)
 
 
 def wants_bandersnatch_codes(config: Path) -> bool:

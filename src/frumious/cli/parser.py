@@ -6,8 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from frumious import __version__
+from frumious.cli.typed import days, duration, part
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
 
 DEFAULT_CONFIG = Path("/etc/bandersnatch.conf")
 
@@ -17,7 +21,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Mirror PyPI, or the part of it that you choose.",
-        epilog="Exit codes: 0 whole, 1 not started, 2 usage or configuration, 3 some projects are owed, 4 another run holds the lock, 5 a guard stopped a removal.",
+        epilog="Exit codes: 0 whole, 1 not started, 2 usage or configuration, 3 some projects are owed, 4 another run holds the lock, 5 a guard stopped a removal, 6 verify found something.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -78,6 +82,11 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     explain.add_argument("--json", action="store_true", help="print one JSON object")
     _add_common(explain, defaults=False)
 
+    _add_status(commands)
+    _add_verify(commands)
+    _add_delete(commands)
+    _add_trash(commands)
+
     catalog = commands.add_parser(
         "catalog",
         help="look after the catalog",
@@ -118,6 +127,168 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="print one JSON object")
     _add_common(show, defaults=False)
     return parser
+
+
+def _add_status(commands: Commands) -> None:
+    status = commands.add_parser(
+        "status",
+        help="say how the mirror stands",
+        description="Say how far the mirror is behind upstream, what the last run did, what is owed and why. Changes nothing and waits for nobody, also while a run is on.",
+        allow_abbrev=False,
+    )
+    status.add_argument("--offline", action="store_true", help="do not ask upstream for its serial")
+    status.add_argument("--failing", action="store_true", help="name every failing project, not only ten")
+    status.add_argument(
+        "--max-age",
+        type=duration,
+        metavar="TIME",
+        help="for monitoring: exit with 3 if something is later than this, such as 12h",
+    )
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_common(status, defaults=False)
+
+
+def _add_verify(commands: Commands) -> None:
+    verify = commands.add_parser(
+        "verify",
+        help="compare pages, catalog and files with each other",
+        description="Compare pages, catalog and files with each other, and print what is wrong. Nothing is changed, unless asked for; under the name `bandersnatch`, what is wrong is repaired. Exit codes: 0 or 6.",
+        allow_abbrev=False,
+    )
+    verify.add_argument(
+        "--repair", action="store_true", help="fetch files and write pages that are missing or wrong"
+    )
+    verify.add_argument(
+        "--delete",
+        action="store_true",
+        help="move files that no page knows to the trash, once every page has been read",
+    )
+    verify.add_argument("--dry-run", action="store_true", help="change nothing, whatever else is asked for")
+    verify.add_argument(
+        "--json-update",
+        action="store_true",
+        help="ask upstream for every project again before it is compared, and repair",
+    )
+    verify.add_argument(
+        "--workers",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="read so many files at the same time (default: `verifiers`, else one for each core)",
+    )
+    verify.add_argument(
+        "--quick",
+        action="store_true",
+        help="compare sizes and times of files; read only those whose time is wrong",
+    )
+    verify.add_argument(
+        "--slice", type=part, metavar="N/M", help="compare the Nth of M parts of all projects, such as 1/30"
+    )
+    verify.add_argument(
+        "--budget",
+        type=duration,
+        metavar="TIME",
+        help="stop after this time, such as 20m; the next verify goes on from there",
+    )
+    verify.add_argument(
+        "--from-start", action="store_true", help="begin at the beginning, wherever the last verify stopped"
+    )
+    verify.add_argument("--json", action="store_true", help="print a JSON object for each finding")
+    _add_common(verify, defaults=False)
+
+
+def _add_delete(commands: Commands) -> None:
+    delete = commands.add_parser(
+        "delete",
+        help="remove projects from the mirror",
+        description="Remove projects from the mirror: from the project list, then their pages, then their files, by way of the trash. Asks first on a terminal.",
+        allow_abbrev=False,
+    )
+    delete.add_argument("package", nargs="*", metavar="NAME", help="name of a project")
+    delete.add_argument(
+        "--dry-run", action="store_true", help="print what would go, and change nothing; no lock is taken"
+    )
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    delete.add_argument(
+        "--keep-out",
+        action="store_true",
+        help="never mirror them again, whatever the filters say, until `sync` or `trash restore` names them",
+    )
+    delete.add_argument(
+        "--workers",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="accepted for bandersnatch's sake: nothing here takes long",
+    )
+    delete.add_argument(
+        "--skip-json-fetch",
+        action="store_true",
+        help="accepted for bandersnatch's sake: upstream is not asked anyway",
+    )
+    _add_common(delete, defaults=False)
+
+
+def _add_trash(commands: Commands) -> None:
+    trash = commands.add_parser(
+        "trash",
+        help="list, bring back or delete what has left the mirror",
+        description="List what has left the mirror, bring it back, or delete it for good.",
+        allow_abbrev=False,
+    )
+    _add_common(trash, defaults=False)
+    actions = trash.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    listing = actions.add_parser(
+        "list",
+        help="print what lies in the trash",
+        description="Print what lies in the trash: project, file, size, why and since when, and until when it can be had back. Changes nothing and takes no lock.",
+        allow_abbrev=False,
+    )
+    listing.add_argument("what", nargs="*", metavar="NAME", help="only of these projects")
+    listing.add_argument("--pinned", action="store_true", help="print what was brought back and is pinned")
+    listing.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_common(listing, defaults=False)
+
+    restore = actions.add_parser(
+        "restore",
+        help="bring projects or files back, and pin them",
+        description="Bring projects or files back from the trash. They are pinned: every later run keeps them, though upstream has removed them or a filter drops them.",
+        allow_abbrev=False,
+    )
+    restore.add_argument("what", nargs="+", metavar="NAME", help="name of a project or of a file")
+    _add_common(restore, defaults=False)
+
+    unpin = actions.add_parser(
+        "unpin",
+        help="let go what was brought back",
+        description="Lift the pins of projects or files. What upstream or the filters do not want leaves at once.",
+        allow_abbrev=False,
+    )
+    unpin.add_argument("what", nargs="+", metavar="NAME", help="name of a project or of a file")
+    _add_common(unpin, defaults=False)
+
+    empty = actions.add_parser(
+        "empty",
+        help="delete what lies in the trash for good",
+        description="Delete what lies in the trash for good, but for what is pinned. Asks first on a terminal.",
+        allow_abbrev=False,
+    )
+    empty.add_argument(
+        "--older-than",
+        type=days,
+        metavar="DAYS",
+        help="only what has been there for so many days or longer",
+    )
+    empty.add_argument("--dry-run", action="store_true", help="print how much it is, and change nothing")
+    empty.add_argument("--yes", action="store_true", help="do not ask")
+    _add_common(empty, defaults=False)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers")
+    return int(text)
 
 
 def _add_common(parser: argparse.ArgumentParser, *, defaults: bool) -> None:

@@ -15,7 +15,9 @@ from frumious.sync.events import (
     ProjectMissing,
     ProjectPublished,
     ProjectUnchanged,
+    Searched,
     TreeRead,
+    Verified,
 )
 from frumious.sync.text import human_bytes
 
@@ -26,7 +28,7 @@ class Tally:
     def __init__(self) -> None:
         self.planned = self.done = self.failed = self.files = self.files_planned = 0
         self.bytes = self.bytes_planned = 0
-        self.tree_projects = self.tree_files = 0
+        self.tree_projects = self.tree_files = self.searched = 0
 
     def see(self, event: Event) -> None:
         """Count an event."""
@@ -43,6 +45,12 @@ class Tally:
                 self.bytes += event.count
             case FileHeld():
                 self.files += 1
+            case Searched():
+                self.searched += event.keys
+            case Verified():
+                self.done += event.projects
+                self.files += event.files
+                self.bytes += event.bytes
             case ProjectFailed():
                 self.done += 1
                 self.failed += 1
@@ -99,13 +107,18 @@ def clock(seconds: float) -> str:
 
 def live_lines(tally: Tally, pace: Pace, now: float) -> tuple[str, str]:
     """Return the two lines of live progress; each fits 80 columns beside a bar of 24 even for the whole of PyPI."""
-    parts = [f"{tally.done:,}/{tally.planned:,} projects" if tally.planned else _beginning(tally)]
+    if tally.searched:
+        parts = [f"looking for strays: {tally.searched:,}"]
+    else:
+        parts = [f"{tally.done:,}/{tally.planned:,} projects" if tally.planned else _beginning(tally)]
     return ", ".join([*parts, *_times(tally, pace, now)]), ", ".join(_downloads(tally, pace, now))
 
 
 def progress_line(tally: Tally, pace: Pace, now: float) -> str:
     """Return the same in one line, for a log."""
     projects = f"{tally.done:,} of {tally.planned:,} projects"
+    if tally.searched:
+        projects = f"looking for strays: {tally.searched:,}"
     if tally.tree_projects and not tally.planned:
         return ", ".join([_beginning(tally), *_times(tally, pace, now)])
     return ", ".join([projects, *_downloads(tally, pace, now), *_times(tally, pace, now)])

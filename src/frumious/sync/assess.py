@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from frumious.catalog.base import Check, HeldFile
-from frumious.errors import BadPage, StaleProject
+from frumious.errors import AbsentProject, BadPage, StaleProject
 from frumious.filters.offer import Document, Offer
 from frumious.filters.rules import EVERYTHING, KEEP, Choice
 from frumious.model import layout
@@ -23,7 +23,8 @@ from frumious.pages.simple_json import encode_project_detail
 from frumious.sync.claims import Claims
 from frumious.sync.events import Notice
 from frumious.sync.options import SyncOptions
-from frumious.sync.plan import Job, is_stuck
+from frumious.sync.pins import Pins, keeping, read_entry, with_pins, without_files
+from frumious.sync.plan import Job, is_gone, is_stuck
 from frumious.sync.ports import Ports
 from frumious.upstream.base import OfferedProject
 
@@ -67,15 +68,20 @@ class Assessment:
     """sha256 of upstream's page; None: the next answer is to be read, whatever it says."""
     choice: Choice
     detail: ProjectDetail
-    """What is selected of it."""
+    """What is selected of it, and what is pinned."""
     plan: FilePlan
     document: bytes | None = None
     """Upstream's legacy JSON, if it was asked for."""
+    is_bare: bool = False
+    """Upstream offers nothing that is wanted: pins are all there is."""
 
     @property
     def serial(self) -> int | None:
-        """Upstream's serial of the page: what the page says, else what the list said, else what we know."""
-        return _serial(self.job, self.offered.detail)
+        """Upstream's serial of the page: what the page says, else what the list said, else what we know.
+
+        None where upstream's page was not looked at: whatever it is, it is news once somebody wants it.
+        """
+        return None if self.job.pins_only else _serial(self.job, self.offered.detail)
 
     @property
     def is_withdrawn(self) -> bool:
@@ -108,13 +114,16 @@ class Assessor:
     def __init__(self, ports: Ports, options: SyncOptions, claims: Claims) -> None:
         self._ports, self._options, self._claims = ports, options, claims
         self._told_of_documents = False
+        self._pinned: frozenset[NormalizedName] | None = None
+        """Projects with pins; nobody else changes them while the run holds the lock."""
 
     async def assess(self, job: Job) -> Assessment | Check:
         """Return what is to be done for a project, or that it is as it was.
 
         Raises StaleProject, AbsentProject and every other FrumiousError that is this project's alone.
         """
-        offered = await self._page(job)
+        pins = await self._pins(job.name)
+        offered, is_bare = await self._offered(job, pins)
         is_turned = self._is_turned(job)
         if offered is None and is_turned:
             offered = await self._stored(job)
@@ -124,17 +133,57 @@ class Assessor:
         if not job.again and not is_turned and self._is_same(job, offered, body_digest):
             return self._unchanged(job, offered.etag)
         choice, document = await self._choose(job, offered)
+        choice, whole = keeping(choice, offered.detail, pins), with_pins(offered.detail, pins)
         put_off = job.keeps or not self._options.removal.follow
         effective = choice
         if put_off and not choice.project.keep and job.row is not None and job.row.published is not None:
             effective = await self._nothing_new(job, offered.detail, choice)
-        detail = selected(offered.detail, effective)
-        plan = await self._plan_files(job, offered.detail, detail, effective)
+        detail = selected(whole, effective)
+        plan = await self._plan_files(job, whole, detail, effective)
         if put_off and plan.lost and offered.detail.status is not ProjectStatus.QUARANTINED:
             offered, detail, plan = await self._with_lost(job, offered, detail, plan)
         # What removal was put off of is read again, whatever upstream says of it then.
         settled = None if put_off and (plan.lost or not choice.project.keep) else body_digest
-        return Assessment(job, offered, settled, choice, detail, plan, document)
+        return Assessment(job, offered, settled, choice, detail, plan, document, is_bare)
+
+    # ----------------------------------------------------------------- pins
+
+    async def _pins(self, name: NormalizedName) -> Pins:
+        if self._pinned is None:
+            self._pinned = frozenset(await self._ports.catalog.pinned())
+        # Without release files there are only links to upstream, which says best what it has.
+        if name not in self._pinned or not self._options.rendering.release_files:
+            return {}
+        return {pin.filename: read_entry(pin.entry) for pin in await self._ports.catalog.pins(name)}
+
+    async def _offered(self, job: Job, pins: Pins) -> tuple[OfferedProject | None, bool]:
+        """Return the page as `_page` does, or an empty one (True beside it) where upstream has none and pins stay."""
+        if job.pins_only:
+            return await self._nothing(job), True
+        try:
+            return await self._page(job), False
+        except AbsentProject:
+            if not pins:
+                raise
+            if not is_gone(job) and job.wanted is not None:
+                raise  # upstream's list names it: its page may come
+            held, _ = await self._ports.catalog.held(job.name, ())
+            if not held.keys() <= pins.keys() and not (is_gone(job) and self._options.removal.follow):
+                raise  # what is not pinned would go, too, and one 404 is no proof
+            return await self._nothing(job), True
+
+    async def _nothing(self, job: Job) -> OfferedProject:
+        """Return a page without files that says what is known of the project beside them."""
+        last = await self._stored(job)
+        if last is not None:
+            detail, url = last.detail, last.url
+        elif past := await self._ports.catalog.past_revisions(job.name):
+            page = past[0].revision
+            detail, url = self._ports.upstream.read(job.name, page.body, page.form, page.url), page.url
+        else:
+            detail, url = ProjectDetail(job.name, ()), ""
+        detail = without_files(detail)
+        return OfferedProject(detail, encode_project_detail(detail), "json", url, None)
 
     # ----------------------------------------------------------------- page
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from frumious.catalog.base import Applied, Batch, Check, Failure, Finish, Owed, RunRecord, State
+from frumious.catalog.base import (
+    DELETED,
+    DROPPED,
+    OPERATOR,
+    Applied,
+    Batch,
+    Check,
+    Failure,
+    Finish,
+    Owed,
+    RunRecord,
+    State,
+)
 from frumious.errors import (
     AbsentProject,
     CatalogError,
@@ -24,6 +37,7 @@ from frumious.model import layout
 from frumious.model.layout import PageKind
 from frumious.model.names import NormalizedName
 from frumious.model.project import ListedProject
+from frumious.sync.delete import no_page, on_mirror, with_pages
 from frumious.sync.events import (
     BytesRemoved,
     Event,
@@ -36,14 +50,16 @@ from frumious.sync.events import (
 from frumious.sync.fetch import SOON, Fetcher, Losing, Outcome, SpaceBudget
 from frumious.sync.files import read_text, todo_text, write_root, write_texts
 from frumious.sync.groups import first, for_each
+from frumious.sync.kept_out import with_kept_out
 from frumious.sync.options import Limits, Rendering, SyncOptions
-from frumious.sync.plan import Job, is_gone, next_retry, without
+from frumious.sync.plan import LONGEST_BACKOFF, Job, is_gone, next_retry, without
 from frumious.sync.planner import Lost, Plan, Planner
 from frumious.sync.ports import Ports
 from frumious.sync.publish import Publisher
 from frumious.sync.remove import Removals, collect, confirmed_plan, guard, leave, remove_pages
 from frumious.sync.summary import Summary
 from frumious.sync.takeover import take_over
+from frumious.sync.trash import Removed, clear_restored, find_pinned, find_removed, is_bare, quarantined
 
 T = TypeVar("T")
 
@@ -59,20 +75,106 @@ class Stopped(Exception):
 
 async def mirror(ports: Ports, options: SyncOptions, limits: Limits = Limits()) -> Summary:
     """Bring the whole selection up to date."""
-    return await _Run(ports, options, limits, "mirror").mirror()
+    options = await with_kept_out(ports, options)
+    return await _recorded(ports, _Run(ports, options, limits, "mirror").mirror())
 
 
 async def sync(
     ports: Ports, options: SyncOptions, names: Sequence[tuple[NormalizedName, str]], limits: Limits = Limits()
 ) -> Summary:
-    """Bring just these projects up to date; `status` and `last-modified` stay."""
-    return await _Run(ports, options, limits, "sync").sync(names)
+    """Bring just these projects up to date; `status` and `last-modified` stay.
+
+    Whoever names a project wants it: it is not kept out any more.
+    """
+    options = await _let_in(ports, options, [name for name, _ in names])
+    return await _recorded(ports, _Run(ports, options, limits, "sync").sync(names))
+
+
+async def delete(
+    ports: Ports,
+    options: SyncOptions,
+    names: Sequence[tuple[NormalizedName, str]],
+    *,
+    keep_out: bool = False,
+    limits: Limits = Limits(),
+) -> Summary:
+    """Remove projects from the mirror; with `keep_out` they do not come back before somebody names them.
+
+    `Summary.removed` are those that were here. Beside each name stands how it was typed.
+    """
+    options = await with_kept_out(ports, options)
+    run = _Run(ports, options, limits, "delete")
+    return await _recorded(ports, run.delete(dict(names), keep_out=keep_out))
+
+
+async def restore(
+    ports: Ports, options: SyncOptions, asked: Sequence[str], limits: Limits = Limits()
+) -> Summary:
+    """Bring projects or files back from the trash, and pin them.
+
+    Raises UsageError for a name of which nothing is there, before anything happens.
+    """
+    found = await find_removed(ports, asked)
+    options = await _let_in(ports, options, found.names)
+    return await _recorded(ports, _Run(ports, options, limits, "restore").restore(found))
+
+
+async def unpin(
+    ports: Ports, options: SyncOptions, asked: Sequence[str], limits: Limits = Limits()
+) -> Summary:
+    """Lift pins of projects or files: what upstream or the filters do not want leaves.
+
+    Raises UsageError for a name that has no pin, before anything happens.
+    """
+    found = await find_pinned(ports, asked)
+    options = await with_kept_out(ports, options)
+    return await _recorded(ports, _Run(ports, options, limits, "unpin").unpin(found))
+
+
+async def _let_in(ports: Ports, options: SyncOptions, names: Sequence[NormalizedName]) -> SyncOptions:
+    for name in await ports.catalog.let_in(names):
+        ports.observe(Notice(f"{name}: was kept out, and is not any more", "info"))
+    return await with_kept_out(ports, options)
+
+
+async def settle(ports: Ports, options: SyncOptions) -> None:
+    """Put right what the last run left, and take over what another program did since; nothing else."""
+    await _Run(ports, options, Limits(), "verify").settle()
+
+
+async def repair(
+    ports: Ports,
+    options: SyncOptions,
+    *,
+    asked: Sequence[NormalizedName] = (),
+    rendered: Sequence[NormalizedName] = (),
+    files: bool = True,
+    root: bool = False,
+) -> Summary:
+    """Mend what a verification found: `asked` are read again from upstream, with `files` all their bytes are compared;
+
+    then these and `rendered` have their pages written again as they are, and with `root` so has the project list.
+    """
+    run = _Run(ports, options, Limits(), "verify")
+    return await _recorded(ports, run.repair(asked, rendered, files=files, root=root))
+
+
+async def _recorded(ports: Ports, run: Awaitable[Summary]) -> Summary:
+    """Wait for a run; where an error ends it before its end, the catalog remembers which."""
+    try:
+        return await run
+    except FrumiousError as error:
+        with suppress(CatalogError):  # it may be the very reason
+            await ports.catalog.run_broke_off(error.exit_code, str(error), int(ports.clock()))
+        raise
 
 
 class _Run:
     def __init__(self, ports: Ports, options: SyncOptions, limits: Limits, command: str) -> None:
         self._options, self._limits = options, limits
         self.summary = Summary(command=command, started=ports.clock())
+        self._time = asyncio.get_running_loop().time  # of day may jump; how long it takes does not
+        self._began = self._time()
         outside = ports.observe
 
         def observe(event: Event) -> None:
@@ -91,6 +193,8 @@ class _Run:
         """What the latest look at a project would cost it."""
         self._before: Sequence[Rendering] = ()
         """Other settings under which pages that are out may have been rendered."""
+        self._typed: Mapping[NormalizedName, str] = {}
+        """Projects that the operator deletes, as typed."""
 
     # ------------------------------------------------------------- commands
 
@@ -122,18 +226,115 @@ class _Run:
         await self._finish(state, None, rendered_anew=not self._planner.earlier(state))
         return self.summary
 
+    async def settle(self) -> None:
+        await self._start(is_run=False)
+
+    async def repair(
+        self,
+        asked: Sequence[NormalizedName],
+        rendered: Sequence[NormalizedName],
+        *,
+        files: bool,
+        root: bool,
+    ) -> Summary:
+        state = await self._start()
+        await self._begin(state)
+        self._before = self._planner.earlier(state)
+        await self._ports.catalog.doubt(asked, files=files, root=root)
+        rows = await self._ports.catalog.known(asked)
+        names = [(name, row.display) for name, row in rows.items()]
+        await self._work(self._planner.named(names), len(names), state, before=self._before, whole_known=True)
+        again = [name for name, row in (await self._ports.catalog.known(rendered)).items() if row.published]
+        await self._work(self._planner.again(again), len(again), state, before=self._before)
+        await self._remove(state)
+        await self._finish(state, None, rendered_anew=not self._planner.earlier(state))
+        return self.summary
+
+    async def delete(self, typed: Mapping[NormalizedName, str], *, keep_out: bool) -> Summary:
+        catalog, names = self._ports.catalog, list(typed)
+        state = await self._start()
+        here = await self._here(typed)
+        for name in names:
+            if name not in here:
+                self._tell(f"{name}: not on this mirror")
+        await catalog.forget_failures(names)
+        if keep_out:
+            now = int(self._ports.clock())
+            await catalog.keep_out([name for name in names if name not in here], now)
+        if here:
+            self._typed = {name: typed[name] for name in here}
+            await leave(self._ports, dict.fromkeys(here, OPERATOR), keep_out=keep_out)
+            # A mirror of this mirror looks at the list again when its serial grows.
+            state = replace(state, head=state.head + 1)
+        await self._finish(state, None, rendered_anew=False)
+        return self.summary
+
+    async def _here(self, typed: Mapping[NormalizedName, str]) -> list[NormalizedName]:
+        """Return the projects that are on the mirror, or of which a page lies in the tree; these are taken over."""
+        catalog = self._ports.catalog
+        here = set(await on_mirror(self._ports, list(typed)))
+        others = {name: typed[name] for name in typed if name not in here}
+        found = await with_pages(self._ports, others)
+        if found:
+            await take_over(self._ports, self._options, only_changed=True)
+            rows = await catalog.known(found)
+            unknown = [name for name in found if name not in rows]  # where no setting wants a page
+            await catalog.adopt([no_page(name) for name in unknown], int(self._ports.clock()))
+        return [name for name in typed if name in here or name in found]
+
+    async def restore(self, found: Removed) -> Summary:
+        state = await self._start()
+        await self._begin(state)
+        self._before = self._planner.earlier(state)
+        for filename in found.unknown:
+            self._tell(f"{filename}: no page that listed it is known; name, digest and size are all there is")
+        now = int(self._ports.clock())
+        await self._ports.catalog.pin([replace(pin, at=now) for pin in found.pins], found.displays)
+        jobs = self._planner.restored(found.names)
+        await self._work(jobs, len(found.names), state, before=self._before, whole_known=True)
+        await self._remove(state)
+        await clear_restored(self._ports, found)
+        for name in await quarantined(self._ports, found.names):
+            self._tell(f"{name}: in quarantine; what is pinned comes back when upstream lifts that")
+        await self._finish(state, None, rendered_anew=False)
+        return self.summary
+
+    async def unpin(self, found: Mapping[NormalizedName, Sequence[str]]) -> Summary:
+        catalog = self._ports.catalog
+        state = await self._start()
+        await self._begin(state)
+        self._before = self._planner.earlier(state)
+        for name, filenames in found.items():
+            await catalog.unpin(name, filenames, int(self._ports.clock()))
+        names = list(found)
+        if self._options.removal.follow:
+            # There is a page only because of the pins.
+            selection = self._options.selection
+            gone = [name for name in names if await is_bare(self._ports, selection, name)]
+            await leave(self._ports, dict.fromkeys(gone, DELETED))
+            names = [name for name in names if name not in gone]
+        await self._work(self._planner.restored(names), len(names), state, before=self._before)
+        await self._remove(state)
+        await self._finish(state, None, rendered_anew=False)
+        return self.summary
+
     # ---------------------------------------------------------------- start
 
-    async def _start(self) -> State:
+    async def _start(self, *, is_run: bool = True) -> State:
         """Look after what the last run left: scratch, pages that may not have reached their place, other writers."""
         storage, catalog = self._ports.storage, self._ports.catalog
+        if is_run:
+            await catalog.run_began(self.summary.command, int(self.summary.started))
         generation = await read_text(storage, layout.GENERATION)
-        if generation is not None and generation.isdigit() and int(generation) > int(GENERATION):
+        if generation is not None and generation.isdecimal() and int(generation) > int(GENERATION):
             raise StorageError(
                 f"`generation` says {generation}: this tree was made by a program that Frumious does not know",
                 hint="mirror into another directory, or look what wrote there",
             )
         await storage.clean_staging(PARTIALS_KEPT)
+        now = int(self._ports.clock())
+        checks_by = now + SOON + 2 * self._options.recheck_seconds  # more than jitter makes of it
+        await catalog.pull_in(now, retries_by=now + LONGEST_BACKOFF, checks_by=checks_by)
         state = await catalog.state()
         unsettled = await catalog.unsettled()
         if unsettled:
@@ -184,7 +385,9 @@ class _Run:
         await self._begin(state)
         anew = await self._planner.anew(state)
         self._before = anew.before
-        self._leaving |= dict.fromkeys(anew.dropped, "dropped")
+        self._leaving |= dict.fromkeys(anew.dropped, DROPPED)
+        pinned = self._planner.again(anew.pinned, judges=True, pins_only=True)
+        await self._work(pinned, len(anew.pinned), state, before=anew.before)
         if anew.names:
             changed = "filters" if anew.judges else "settings for pages"
             self._tell(f"{changed} have changed; projects looked at again: {len(anew.names)}", "info")
@@ -319,7 +522,14 @@ class _Run:
     async def _take(self, job: Job, outcome: Outcome | Losing, publisher: Publisher) -> None:
         if isinstance(outcome, Losing):
             self._losing[job.name] = Lost(
-                job.name, job.display, job.wanted, job.again, outcome.files, outcome.whole
+                job.name,
+                job.display,
+                job.wanted,
+                job.again,
+                outcome.files,
+                outcome.whole,
+                job.vanished,
+                job.pins_only,
             )
         else:
             if not isinstance(outcome, Check):  # what is as it was would still lose what it would lose
@@ -331,7 +541,7 @@ class _Run:
         held = row is not None and row.published is not None
         self._absent.append(job.display)
         if is_gone(job) and self._options.removal.follow:
-            self._leaving[job.name] = "deleted"
+            self._leaving[job.name] = DELETED
             return
         if job.asked or held:
             self._ports.observe(ProjectMissing(job.name, held=held))
@@ -377,7 +587,7 @@ class _Run:
             return
         losing = list(self._losing.values())
         self._losing.clear()
-        whole = {one.name: "dropped" for one in losing if one.whole}
+        whole = {one.name: DROPPED for one in losing if one.whole}
         files = {one.name: one.files for one in losing if not one.whole}
         decision = await guard(
             self._ports, self._options.removal, Removals({**self._leaving, **whole}, files)
@@ -400,7 +610,7 @@ class _Run:
         # What waits is looked at again by the next run, and the guard asked again.
         now = int(self._ports.clock())
         rows = await self._ports.catalog.known(
-            [name for name, why in self._leaving.items() if why == "deleted" and name not in leaving]
+            [name for name, why in self._leaving.items() if why == DELETED and name not in leaving]
         )
         waiting = [Check(row.name, row.serial, None, now, is_absent=True) for row in rows.values()]
         if waiting:
@@ -412,7 +622,7 @@ class _Run:
         """Publish the project list, then say how far we are (design.md §5.6, §6.2, §6.3)."""
         storage, catalog, summary = self._ports.storage, self._ports.catalog, self.summary
         owed = await catalog.owed()
-        summary.owed, summary.seconds = len(owed), self._ports.clock() - summary.started
+        summary.owed, summary.seconds = len(owed), self._time() - self._began
         whole = plan is not None and summary.stopped is None
         upstream_serial = plan.serial if plan is not None else None
         head = max(state.head, await catalog.highest_published(), upstream_serial or 0 if whole else 0)
@@ -460,7 +670,7 @@ class _Run:
         names = await self._ports.catalog.leaving()
         if names and (root_published or not (await self._ports.catalog.state()).root_stale):
             await self._ports.storage.barrier()  # the list that does not name them is out for good
-            await remove_pages(self._ports)
+            await remove_pages(self._ports, self._typed)
             self._ports.observe(ProjectsRemoved(tuple(names)))
         objects, size = await collect(self._ports, self._options.removal)
         if objects:
@@ -479,7 +689,7 @@ class _Run:
         present = await self._ports.storage.stat([layout.root_page_key(kind) for kind in kinds])
         if self._options.skip_root or (not state.root_stale and all(present)):
             return False
-        if not whole and await self._is_taking_over(state):
+        if not whole and not self._typed and await self._is_taking_over(state):
             return False  # what this run did not get to has its page all the same: the old list stays
         await write_root(self._ports, self._options.rendering, head, await self._kept(owed, head))
         return True

@@ -129,6 +129,22 @@ class RemovalsHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """So many more projects, files and bytes were compared with what they should be."""
+
+    projects: int
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """So many more things that lie in the mirror's folders were looked at, whether anybody knows them."""
+
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something an operator should read; `level` is `info` or `warning`."""
 
@@ -151,6 +167,8 @@ Event = (
     | ProjectsRemoved
     | BytesRemoved
     | RemovalsHeld
+    | Verified
+    | Searched
     | Notice
 )
 Observer = Callable[[Event], None]

@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 
 from frumious.errors import AbsentProject, UsageError
 from frumious.filters.offer import Offer, parsed
-from frumious.filters.rules import KEEP, Choice, Selection, Verdict, releases_left
+from frumious.filters.rules import KEEP, KEPT_OUT, Choice, Selection, Verdict, releases_left
 from frumious.model.names import NormalizedName
 from frumious.model.project import File, ProjectDetail
 from frumious.sync.assess import parse_document
+from frumious.sync.kept_out import with_kept_out
 from frumious.sync.options import SyncOptions
+from frumious.sync.pins import read_entry, with_pins
 from frumious.sync.ports import Ports
+
+PINNED = Verdict(keep=True, reason="brought back by `frumious trash restore`", rule="pinned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ async def explain(ports: Ports, options: SyncOptions, question: Question) -> Exp
 
     Raises UsageError for a release or a file that the project does not have, and what asking upstream raises.
     """
-    selection = options.selection
+    selection = (await with_kept_out(ports, options)).selection
     row = (await ports.catalog.known([question.name])).get(question.name)
     owed = next((o.message for o in await ports.catalog.owed() if o.name == question.name), None)
     display = row.display if row is not None else question.display
@@ -86,12 +90,20 @@ async def explain(ports: Ports, options: SyncOptions, question: Question) -> Exp
         body = document if document is not None else await ports.upstream.legacy_document(question.name)
         offer = replace(offer, document=parse_document(question.name, body))
     choice = selection.choose(offer)
-    files = _asked_about(question, offer)
+    pins = {pin.filename: read_entry(pin.entry) for pin in await ports.catalog.pins(question.name)}
+    files = _asked_about(question, replace(offer, files=with_pins(detail, pins).files))
     fates = [
-        FileFate(f.filename, offer.release_of(f), f.size, _fate(by_name, choice, f), f.filename in held)
+        FileFate(
+            f.filename,
+            offer.release_of(f),
+            f.size,
+            PINNED if f.filename in pins else _fate(by_name, choice, f),
+            f.filename in held,
+        )
         for f in files
     ]
-    said = [*_by_name(selection, question.name, display), *_by_offer(selection, offer, question, files)]
+    offered = [file for file in files if file in offer.files]
+    said = [*_by_name(selection, question.name, display), *_by_offer(selection, offer, question, offered)]
     verdict = _outcome(by_name, choice, fates, question)
     return Explanation(question, display, source, is_published, owed, verdict, said, fates)
 
@@ -140,16 +152,17 @@ def _fate(by_name: Verdict, choice: Choice, file: File) -> Verdict:
 
 
 def _outcome(by_name: Verdict, choice: Choice, fates: Sequence[FileFate], question: Question) -> Verdict:
-    if not by_name.keep:
-        return by_name
-    if not choice.project.keep:
-        return choice.project
+    dropped = by_name if not by_name.keep else choice.project
+    if not dropped.keep:
+        return PINNED if any(fate.verdict is PINNED for fate in fates) else dropped
     if question.version is None and question.filename is None:
         return KEEP
     return next((fate.verdict for fate in fates if fate.verdict.keep), fates[0].verdict)
 
 
 def _by_name(selection: Selection, name: NormalizedName, display: str) -> Iterator[Said]:
+    if name in selection.kept_out:
+        yield Said(KEPT_OUT, "project", selection.judge(name, display))
     for rule in selection.rules:
         yield Said(rule.name, "project", rule.judge(name, display))
 

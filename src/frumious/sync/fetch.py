@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from weakref import WeakValueDictionary
 
-from frumious.catalog.base import Check, Decline, HeldFile, Publication, Revision
+from frumious.catalog.base import DELETED, QUARANTINED, Check, Decline, HeldFile, Publication, Revision
 from frumious.errors import (
     BadPage,
     BadStatus,
@@ -23,6 +23,7 @@ from frumious.errors import (
     NoSuchObject,
     NotWritable,
     PathTaken,
+    StorageError,
     Unreachable,
     UpstreamError,
 )
@@ -68,6 +69,8 @@ class Prepared:
     """How many files the page lists."""
     sweeps: bool = False
     """Nobody knows what lies at the places where this project's pages could be: whatever does not belong there goes."""
+    attempts: int = 0
+    """How often it has failed in a row before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,15 @@ class SpaceBudget:
         self._all_known = asyncio.Event()
         if not known_first:
             self._all_known.set()
+
+    def check_one(self, name: NormalizedName, plan: FilePlan) -> None:
+        """Raise StorageError for a single file that could never fit: it, or what upstream says of it, is one project's."""
+        largest = max((file.size or 0 for file in plan.missing), default=0)
+        if self._free is not None and min(largest, plan.bytes) > self._free:
+            raise StorageError(
+                f"{name}: one file of {human_bytes(largest)} is to come, and {human_bytes(self._free)} are free",
+                hint="free some space, or leave it out with a filter",
+            )
 
     def declare(self, size: int) -> None:
         """Say how many bytes one project needs."""
@@ -166,6 +178,7 @@ class Fetcher:
                 return Losing(job, found.loses, whole=not found.choice.project.keep)
             if not found.choice.project.keep and (removes or not found.is_out):
                 return self._declined(found)
+            self._budget.check_one(job.name, found.plan)
             self._budget.declare(found.plan.bytes)
             declared = True
             if found.plan.missing:
@@ -210,8 +223,8 @@ class Fetcher:
             moved = row.serial is not None and found.serial != row.serial and not job.again
             if rendered.digest != row.page_digest or moved:
                 rendered = None
-            elif not documents and not found.plan.lost and (job.judges or not job.again):
-                return self._as_it_was(found)
+            elif self._stays(found, held) and not documents and (job.judges or not job.again):
+                return self._as_it_was(found, incomplete=incomplete)
         if rendered is None or published is None:
             published = serial_to_publish(found.serial, self._head, row)
             modified = max(
@@ -244,24 +257,40 @@ class Fetcher:
             listed=found.detail.status is not ProjectStatus.QUARANTINED,
             hold=[held[name] for name in held if found.plan.have.get(name) != held[name]],
             release=[name for name in found.plan.deleted if self._releases(found, name, held)],
+            release_reason=QUARANTINED if found.is_withdrawn else DELETED,
             dropped=[name for name in found.plan.dropped if self._releases(found, name, held)],
             until=_whole(found.choice.until),
             document=document,
             is_owed=job.again and row is not None and row.attempts > 0,
         )
         sweeps = row is not None and row.published is not None and row.page_digest is None
-        return Prepared(publication, rendered, documents, len(found.detail.files), sweeps)
+        attempts = row.attempts if row is not None else 0
+        return Prepared(publication, rendered, documents, len(found.detail.files), sweeps, attempts)
 
     def _releases(self, found: Assessment, name: str, held: dict[str, HeldFile]) -> bool:
         removes = self._options.removal.follow and not found.job.keeps
         return name not in held and (removes or found.is_withdrawn)
 
-    def _as_it_was(self, found: Assessment) -> Check:
+    def _stays(self, found: Assessment, held: Mapping[str, HeldFile]) -> bool:
+        """Say whether the catalog has the files as they are; bytes that were read again are news to it."""
+        row = found.job.row
+        if found.is_bare and row is not None and row.body_digest != found.body_digest:
+            return False  # the reason for the page is another: from now on it goes with the pins
+        return not found.plan.lost and all(found.plan.have.get(name) == one for name, one in held.items())
+
+    def _as_it_was(self, found: Assessment, *, incomplete: bool) -> Check:
         until, row = found.choice.until, found.job.row
-        due = due_at(self._ports, self._options, until)
+        due: int | None = None
+        if not found.job.again or until is not None:
+            due = due_at(self._ports, self._options, until)
         is_owed = found.job.again and row is not None and row.attempts > 0
         if found.is_put_off:
             due = int(self._ports.clock()) if found.job.keeps else due
+            return Check(
+                found.job.name, found.serial, None, due, reread=True, until=_whole(until), is_owed=is_owed
+            )
+        if incomplete:
+            # It was not to be had twice: asked for again when the project is, and not sooner.
             return Check(
                 found.job.name, found.serial, None, due, reread=True, until=_whole(until), is_owed=is_owed
             )
@@ -271,7 +300,8 @@ class Fetcher:
             found.offered.etag,
             due,
             until=_whole(until),
-            body_digest=found.body_digest,
+            # What was to be read whatever upstream says of it still is.
+            body_digest=None if found.job.again else found.body_digest,
             is_owed=is_owed,
         )
 
@@ -359,7 +389,9 @@ class Fetcher:
             return Stored(key, taken[1], taken[0])
         stored = None if key in plan.refused else await self._adopt(name, key, file)
         if stored is None and taken is None and key not in plan.refused:
-            stored = await self._from_trash(name, key, file)
+            stored = await self._from_trash(key, file)
+            if stored is not None:
+                self._ports.observe(FileHeld(name, file.filename, stored.size, downloaded=False))
         if stored is None and (taken is not None or key in plan.refused):
             raise PathTaken(f"{file.filename}: {key} is already held with other content")
         return stored
@@ -368,12 +400,16 @@ class Fetcher:
         """Take over bytes that already stand in place, after their size and digest match."""
         stored = await self._same(key, file)
         if stored is not None:
-            uploaded = _instant(file.upload_time)
-            (stat,) = await self._ports.storage.stat([key])
-            if uploaded is not None and stat is not None and abs(stat.modified - uploaded) >= 1:
-                await self._ports.storage.date([(key, uploaded)])  # for programs that trust size and time
+            await self._date(key, file)
             self._ports.observe(FileHeld(name, file.filename, stored.size, downloaded=False))
         return stored
+
+    async def _date(self, key: str, file: File) -> None:
+        """Give what stands in place the time of its upload, for programs that trust size and time."""
+        uploaded = _instant(file.upload_time)
+        (stat,) = await self._ports.storage.stat([key])
+        if uploaded is not None and stat is not None and abs(stat.modified - uploaded) >= 1:
+            await self._ports.storage.date([(key, uploaded)])
 
     async def _same(self, key: str, file: File) -> Stored | None:
         """Return what stands under a key, if its size and digest are those of the file."""
@@ -408,7 +444,7 @@ class Fetcher:
             and abs(found.modified - uploaded) < 1
         )
 
-    async def _from_trash(self, name: NormalizedName, key: str, file: File) -> Stored | None:
+    async def _from_trash(self, key: str, file: File) -> Stored | None:
         """Bring back what was removed and is wanted again, if it is this very file."""
         trashed = (await self._ports.catalog.in_trash([key])).get(key)
         if trashed is None or file.digest != Digest("sha256", trashed.sha256):
@@ -417,7 +453,10 @@ class Fetcher:
             await self._ports.storage.copy([(trashed.place, key)])
         except NoSuchObject:
             return None
-        return await self._adopt(name, key, file)
+        stored = await self._same(key, file)
+        if stored is not None:
+            await self._date(key, file)
+        return stored
 
     async def _download(self, name: NormalizedName, key: str | None, file: File) -> Stored:
         expected = _expected(file.digest, file.size)
@@ -527,12 +566,10 @@ class Fetcher:
         if key is None:
             return without, True
         digest = file.core_metadata if isinstance(file.core_metadata, Digest) else None
-        if key in plan.taken:
-            # Whoever advertises it must stay right: it is shared if it is the same, never replaced.
-            sha256, size = plan.taken[key]
-            if digest in {None, Digest("sha256", sha256)}:
-                return replace(held, metadata=sha256, metadata_size=size), True
-        if key in plan.taken or key in plan.refused:
+        shared = plan.taken.get(key)
+        if shared is not None and digest in {None, Digest("sha256", shared[0])}:
+            digest = Digest("sha256", shared[0])  # whoever advertises it must stay right
+        elif shared is not None or key in plan.refused:
             self._ports.observe(
                 Notice(f"{file.filename}: its core metadata is not what was published; not advertised")
             )
@@ -544,7 +581,8 @@ class Fetcher:
             upload_time=file.upload_time,
         )
 
-        if (there := await self._same(key, sidecar)) is not None:
+        there = await self._same(key, sidecar) or await self._from_trash(key, sidecar)
+        if there is not None:
             return replace(held, metadata=there.sha256, metadata_size=there.size), True
 
         async def once(address: str, _: int) -> Stored:

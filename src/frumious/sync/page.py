@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion
 from frumious.catalog.base import HeldFile
 from frumious.model import layout
 from frumious.model.layout import PageKind
-from frumious.model.names import NormalizedName
+from frumious.model.names import InvalidName, NormalizedName, normalize
 from frumious.model.project import Digest, File, PageFile, ProjectDetail, ProjectPage, ProjectStatus
 from frumious.pages import simple_html, simple_json
 from frumious.sync.options import Rendering
@@ -156,6 +156,27 @@ def stale_keys(name: NormalizedName, before: Iterable[Rendering], now: Rendering
         return found | set(layout.legacy_json_keys(name)) if rendering.legacy_json else found
 
     return tuple(sorted({key for rendering in before for key in keys(rendering)} - keys(now)))
+
+
+def spelled_keys(name: NormalizedName, spellings: Iterable[str]) -> tuple[str, ...]:
+    """Return the keys at which programs before us may have stored a project under other spellings of its name."""
+    others = set(spellings) | {_SAFE.sub("-", spelling) for spelling in spellings}
+    others |= {name.replace("-", "_"), name.replace("-", ".")}
+    keys: list[str] = []
+    for spelling in sorted(others - {name}):
+        if _normalized(spelling) != name:
+            continue
+        for folder in (f"{layout.SIMPLE}{spelling}/", f"{layout.SIMPLE}{spelling[0]}/{spelling}/"):
+            keys += [f"{folder}{kind.value}" for kind in PageKind]
+        keys += [f"{layout.WEB}json/{spelling}", f"{layout.WEB}pypi/{spelling}/json"]
+    return tuple(keys)
+
+
+def _normalized(spelling: str) -> NormalizedName | None:
+    try:
+        return normalize(spelling)
+    except InvalidName:
+        return None
 
 
 def unnormalized_keys(name: NormalizedName, display: str) -> tuple[str, ...]:

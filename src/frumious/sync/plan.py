@@ -42,6 +42,8 @@ class Job:
     """The guard has let it lose files, or its page."""
     keeps: bool = False
     """The guard has not: it goes on listing what it holds, and is owed another look."""
+    pins_only: bool = False
+    """Of all that upstream offers, nothing is wanted; what is pinned stays."""
     tries: int = 0
 
 

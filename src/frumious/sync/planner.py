@@ -55,6 +55,8 @@ class Anew:
     """Other settings under which pages that are out may have been rendered."""
     dropped: Sequence[NormalizedName] = ()
     """Projects that the filters on names no longer select."""
+    pinned: Sequence[NormalizedName] = ()
+    """Such projects of which some files are pinned: these stay, and their pages."""
 
     @property
     def judges(self) -> bool:
@@ -71,6 +73,8 @@ class Lost(NamedTuple):
     again: bool
     files: int
     whole: bool
+    vanished: bool = False
+    pins_only: bool = False
 
 
 @dataclass(slots=True)
@@ -85,6 +89,13 @@ class Planner:
 
     def __init__(self, ports: Ports, options: SyncOptions) -> None:
         self._ports, self._options = ports, options
+        self._pinned: frozenset[NormalizedName] | None = None
+
+    async def _pins(self) -> frozenset[NormalizedName]:
+        """Return the projects with pins; nobody else changes them while the run holds the lock."""
+        if self._pinned is None:
+            self._pinned = frozenset(await self._ports.catalog.pinned())
+        return self._pinned
 
     # ------------------------------------------------------ settings changed
 
@@ -111,24 +122,21 @@ class Planner:
         names: list[NormalizedName] = []
         dropped: list[NormalizedName] = []
         async for part in self._all_names():
-            kept = await self._kept(part, dropped) if renamed else part
-            names += kept if before or rejudged else ()
-        return Anew(names, before, dropped)
-
-    async def _kept(
-        self, names: Sequence[NormalizedName], dropped: list[NormalizedName]
-    ) -> list[NormalizedName]:
-        """Return those of our projects that the filters on names select; published others are added to `dropped`."""
-        if not self._options.selection.rules:
-            return list(names)
-        rows = await self._ports.catalog.known(names)
-        kept = []
-        for name in names:
-            if self._selects(rows[name]):
-                kept.append(name)
-            elif rows[name].published is not None:
-                dropped.append(name)
-        return kept
+            for row in (await self._ports.catalog.known(part)).values():
+                if self._selects(row):
+                    # What was declined and not selected for a while may have been declined by filters of another time.
+                    names += [row.name] if before or rejudged or row.declined is not None else ()
+                elif row.published is None:
+                    pass  # declined, and nobody asks for it
+                elif renamed:
+                    dropped.append(row.name)
+                else:
+                    names.append(row.name)  # somebody has named it
+        pins = await self._pins() if dropped else frozenset()
+        goes = [name for name in dropped if name not in pins]
+        if before:
+            names += goes  # the guard may keep them, and then they look like all others
+        return Anew(names, before, goes, [name for name in dropped if name in pins])
 
     async def _all_names(self) -> AsyncIterator[list[NormalizedName]]:
         after = ""
@@ -193,10 +201,19 @@ class Planner:
         """Return what is due for another look, beside what the list changed."""
         now = int(self._ports.clock())
         due = _Due()
+        pins = await self._pins()
         for row in await self._ports.catalog.due(now, DUE_SLICE):
             if self._selects(row):
                 if row.name not in already:
                     due.jobs.append(Job(row.name, row.display, row.wanted, row))
+            elif row.name in pins:
+                # It was pinned, or its page was changed by others: what is known of it is rendered again.
+                later = now + self._options.recheck_seconds
+                due.put_off.append(Check(row.name, row.serial, row.etag, later))
+                is_unknown = row.published is None or row.page_digest is None
+                due.jobs.append(
+                    Job(row.name, row.display, row=row, again=True, judges=True, pins_only=is_unknown)
+                )
             elif row.attempts:
                 due.strike.append(row.name)
             else:
@@ -242,7 +259,12 @@ class Planner:
                     yield Job(name, row.display, row=row, vanished=True)
 
     async def again(
-        self, names: Sequence[NormalizedName], *, replay: bool = False, judges: bool = False
+        self,
+        names: Sequence[NormalizedName],
+        *,
+        replay: bool = False,
+        judges: bool = False,
+        pins_only: bool = False,
     ) -> AsyncIterator[Job]:
         """Yield jobs that render or judge projects again, from the catalog."""
         for part in _chunks(names):
@@ -250,7 +272,22 @@ class Planner:
             for name in part:
                 row = rows.get(name)
                 if row is not None and (row.published is not None or row.declined is not None):
-                    yield Job(name, row.display, row=row, again=True, replay=replay, judges=judges)
+                    yield Job(
+                        name,
+                        row.display,
+                        row=row,
+                        again=True,
+                        replay=replay,
+                        judges=judges,
+                        pins_only=pins_only,
+                    )
+
+    async def restored(self, names: Sequence[NormalizedName]) -> AsyncIterator[Job]:
+        """Yield jobs that render projects with their pins, from the catalog; those without a page get one."""
+        rows = await self._ports.catalog.known(names)
+        for row in rows.values():
+            is_known = row.published is not None or row.declined is not None
+            yield Job(row.name, row.display, row=row, again=True, judges=True, pins_only=not is_known)
 
     async def decided(self, lost: Sequence[Lost], allowed: Removals) -> AsyncIterator[Job]:
         """Yield jobs for projects that lose something, or keep it, as the guard has decided."""
@@ -260,7 +297,15 @@ class Planner:
                 row = rows[one.name]
                 may = one.name in allowed.projects or one.name in allowed.files
                 yield Job(
-                    one.name, one.display, one.wanted, row, again=one.again, may_remove=may, keeps=not may
+                    one.name,
+                    one.display,
+                    one.wanted,
+                    row,
+                    again=one.again,
+                    may_remove=may,
+                    keeps=not may,
+                    vanished=one.vanished,
+                    pins_only=one.pins_only,
                 )
 
 

@@ -15,6 +15,7 @@ from frumious.sync.assess import Assessment, Assessor
 from frumious.sync.claims import Claims
 from frumious.sync.events import Planned, ProjectFailed, ProjectUnchanged
 from frumious.sync.groups import for_each
+from frumious.sync.kept_out import with_kept_out
 from frumious.sync.options import SyncOptions
 from frumious.sync.plan import Job, is_gone
 from frumious.sync.planner import Planner
@@ -78,7 +79,7 @@ async def preview(ports: Ports, options: SyncOptions) -> Preview:
 
     Raises what a run would raise before its first page.
     """
-    return await _Previewer(ports, options).run()
+    return await _Previewer(ports, await with_kept_out(ports, options)).run()
 
 
 class _Previewer:
@@ -96,6 +97,8 @@ class _Previewer:
         state = await self._ports.catalog.state()
         anew = await self._planner.anew(state)
         self._leaving |= set(anew.dropped)
+        pinned = self._planner.again(anew.pinned, pins_only=True)
+        await self._look_at_all(pinned, len(anew.pinned))
         await self._look_at_all(self._planner.again(anew.names, judges=anew.judges), len(anew.names))
         plan = await self._planner.plan(state)
         await self._look_at_all(plan.jobs, plan.count)
@@ -170,7 +173,7 @@ class _Previewer:
     def _count_names(self, offered: OfferedList) -> None:
         """Count what the filters on names drop of upstream's list."""
         selection = self._options.selection
-        for project in offered.projects if selection.rules else ():
+        for project in offered.projects if selection.rules or selection.kept_out else ():
             try:
                 verdict = selection.judge(normalize(project.name), project.name)
             except InvalidName:

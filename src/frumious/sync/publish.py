@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from frumious.catalog.base import Batch, Check, Decline, Failure, Publication
-from frumious.errors import PathTaken
+from frumious.errors import FrumiousError, NoSpace, NoSuchObject, NotWritable, PathTaken, StorageError
 from frumious.model.names import NormalizedName
 from frumious.storage.base import STAGING, Item, Options
 from frumious.sync.events import ProjectDeclined, ProjectFailed, ProjectPublished, ProjectUnchanged
 from frumious.sync.fetch import Prepared
 from frumious.sync.options import Limits, Rendering
 from frumious.sync.page import EVERYWHERE, stale_keys, unnormalized_keys
+from frumious.sync.plan import next_retry
 from frumious.sync.ports import Ports
 from frumious.sync.versions import keep_only, version_key
 
@@ -50,6 +51,15 @@ class _Open:
 
     def __len__(self) -> int:
         return len(self.prepared) + len(self.checked) + len(self.failed) + len(self.declined)
+
+
+@dataclass(frozen=True, slots=True)
+class _Renames:
+    """What puts staged pages in place, in this order."""
+
+    moves: Sequence[tuple[str, str]] = ()
+    aliases: Sequence[tuple[str, str]] = ()
+    """With `keep_index_versions`: from a version to the page that it is."""
 
 
 class Publisher:
@@ -107,8 +117,7 @@ class Publisher:
         storage = self._ports.storage
         staged = await self._stage(batch.prepared)
         await storage.barrier()
-        prepared = await self._record(batch)
-        await self._put_in_place(prepared, staged)
+        prepared = await self._put_in_place(batch, await self._record(batch), staged)
         await storage.delete(
             [
                 key
@@ -144,27 +153,96 @@ class Publisher:
             await storage.delete([stat.key for stat in found if (stat.modified, stat.size) not in new])
 
     async def _put_in_place(
-        self, prepared: Sequence[Prepared], staged: Mapping[NormalizedName, Sequence[tuple[str, str]]]
-    ) -> None:
-        storage = self._ports.storage
-        if not self._keep_versions:
-            await storage.move([pair for p in prepared for pair in staged[p.publication.name]])
-            return
+        self,
+        batch: _Open,
+        prepared: Sequence[Prepared],
+        staged: Mapping[NormalizedName, Sequence[tuple[str, str]]],
+    ) -> list[Prepared]:
+        """Rename pages into place; return the projects of which all are there, the others have failed."""
         now = self._ports.clock()
+        renames = [(p, self._renames(p, staged[p.publication.name], now)) for p in prepared]
+        whole = _Renames(
+            [pair for _, one in renames for pair in one.moves],
+            [pair for _, one in renames for pair in one.aliases],
+        )
+        try:
+            await self._carry_out(whole)
+        except (NoSpace, NotWritable):
+            raise  # ours, and everybody's
+        except StorageError:
+            pass
+        else:
+            return list(prepared)
+        # Something stands in the way of one of them: one by one, so that it is this one's failure alone.
+        good: list[Prepared] = []
+        for p, one in renames:
+            try:
+                await self._carry_out(await self._left(p, one))
+            except (NoSpace, NotWritable):
+                raise
+            except StorageError as error:
+                batch.failed.append(await self._take_back(p, error))
+            else:
+                good.append(p)
+        return good
+
+    def _renames(self, p: Prepared, staged: Sequence[tuple[str, str]], now: float) -> _Renames:
+        """Return what puts a project's pages in place."""
+        if not self._keep_versions:
+            return _Renames(staged)
+        pages = {*p.rendered.pages, *p.rendered.links}
         moves: list[tuple[str, str]] = []
         aliases: list[tuple[str, str]] = []
-        for p in prepared:
-            pages = {*p.rendered.pages, *p.rendered.links}
-            for scratch, key in staged[p.publication.name]:
-                if key not in pages:
-                    moves.append((scratch, key))
-                    continue
-                version = version_key(key, p.publication.published, now)
-                moves.append((scratch, version))
-                aliases.append((version, key))
-        await storage.move(moves)
-        await storage.alias(aliases)
-        await keep_only(storage, [key for _, key in aliases], self._keep_versions)
+        for scratch, key in staged:
+            if key not in pages:
+                moves.append((scratch, key))
+                continue
+            version = version_key(key, p.publication.published, now)
+            moves.append((scratch, version))
+            aliases.append((version, key))
+        return _Renames(moves, aliases)
+
+    async def _carry_out(self, renames: _Renames) -> None:
+        storage = self._ports.storage
+        await storage.move(renames.moves)
+        if renames.aliases:
+            await storage.alias(renames.aliases)
+            await keep_only(storage, [key for _, key in renames.aliases], self._keep_versions)
+
+    async def _left(self, p: Prepared, renames: _Renames) -> _Renames:
+        """Return the renames without those that are done; raises NoSuchObject for a page that is nowhere."""
+        storage = self._ports.storage
+        staged = await storage.stat([scratch for scratch, _ in renames.moves])
+        placed = await storage.stat([key for _, key in renames.moves])
+        moves: list[tuple[str, str]] = []
+        for pair, source, target in zip(renames.moves, staged, placed, strict=True):
+            if source is not None:
+                moves.append(pair)
+            elif target is None or abs(target.modified - p.publication.page_modified) >= 0.001:
+                raise NoSuchObject(f"{pair[1]}: its new bytes are gone from staging")
+        return _Renames(moves, renames.aliases)
+
+    async def _take_back(self, p: Prepared, error: StorageError) -> Failure:
+        """Record that a project is not published as the catalog says; it is owed."""
+        publication, at = p.publication, int(self._ports.clock())
+        failure = replace(self._failure(p, error), refetch=True)
+        there = await self._ports.storage.stat([*p.rendered.pages, *p.rendered.links])
+        if not all(there):
+            await self._ports.catalog.lose_pages([publication.name], at, forgets_list=False)
+        await self._ports.catalog.commit_batch(Batch(at, failed=[failure], settles=False))
+        return failure
+
+    def _failure(self, p: Prepared, error: FrumiousError) -> Failure:
+        publication, attempts = p.publication, p.attempts + 1
+        return Failure(
+            name=publication.name,
+            display=publication.display,
+            wanted=publication.serial,
+            kind=error.kind,
+            message=str(error),
+            retry_at=next_retry(self._ports.clock(), attempts),
+            attempts=attempts,
+        )
 
     async def _stage(self, batch: list[Prepared]) -> dict[NormalizedName, list[tuple[str, str]]]:
         """Write every page of a batch in staging; return the renames that put them in place, by project."""
@@ -212,11 +290,7 @@ class Publisher:
             try:
                 await catalog.commit_batch(Batch(at, [publication], settles=False))
             except PathTaken as error:
-                batch.failed.append(
-                    Failure(
-                        publication.name, publication.display, publication.serial, error.kind, str(error), at
-                    )
-                )
+                batch.failed.append(self._failure(prepared, error))
             else:
                 good.append(prepared)
         await catalog.commit_batch(Batch(at, (), batch.checked, batch.failed, batch.declined, settles=False))

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from frumious.catalog.base import Leave, Released, Trashed
 from frumious.errors import UsageError
 from frumious.model import layout
 from frumious.model.names import NormalizedName
+from frumious.storage.base import Storage
 from frumious.sync.options import Removal, Rendering
-from frumious.sync.page import EVERYWHERE, stale_keys
+from frumious.sync.page import EVERYWHERE, spelled_keys, stale_keys
 from frumious.sync.ports import Ports
-from frumious.sync.versions import folder_of
+from frumious.sync.versions import folder_of, kept_pages
 
 TRASH = ".frumious/trash/"
 DROPPED_STAY = 3600
 """Seconds for which the bytes of what a filter drops stay in place, for clients that hold the page."""
 BATCH = 1000
 NOTHING = Rendering(html=False, json=False)
+NO_NAMES: Mapping[NormalizedName, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,27 +128,39 @@ async def guard(ports: Ports, removal: Removal, wanted: Removals) -> Decision:
     return Decision(allowed, fresh, files, size)
 
 
-async def leave(ports: Ports, projects: Mapping[NormalizedName, str]) -> None:
+async def leave(ports: Ports, projects: Mapping[NormalizedName, str], *, keep_out: bool = False) -> None:
     """Take projects off the list; their pages go when the list that does not name them is out."""
     names = list(projects)
     for start in range(0, len(names), BATCH):
         part = [Leave(name, projects[name]) for name in names[start : start + BATCH]]
-        await ports.catalog.leave(part, int(ports.clock()))
+        await ports.catalog.leave(part, int(ports.clock()), keep_out=keep_out)
 
 
-async def remove_pages(ports: Ports) -> int:
-    """Delete the pages of projects that are off the published list; return how many projects these were."""
+async def remove_pages(ports: Ports, typed: Mapping[NormalizedName, str] = NO_NAMES) -> int:
+    """Delete the pages of projects that are off the published list; return how many projects these were.
+
+    Pages under other spellings of their names go, too: as upstream spells it, and as somebody has `typed` it.
+    """
     names = await ports.catalog.leaving()
     for start in range(0, len(names), BATCH):
         part = names[start : start + BATCH]
-        keys = [key for name in part for key in stale_keys(name, EVERYWHERE, NOTHING)]
-        folders = dict.fromkeys(folder_of(key) for key in keys if key.startswith(layout.SIMPLE))
-        for folder in folders:
-            keys += [stat.key async for stat in ports.storage.list(folder)]
-        await ports.storage.delete(keys)
+        rows = await ports.catalog.known(part)
+        spellings = {name: {rows[name].display, typed.get(name, name)} for name in part}
+        await ports.storage.delete(await page_keys(ports.storage, spellings))
         await ports.storage.barrier()
         await ports.catalog.gone(part)
     return len(names)
+
+
+async def page_keys(storage: Storage, spellings: Mapping[NormalizedName, Collection[str]]) -> list[str]:
+    """Return every key at which pages of projects may lie, and those of earlier pages that do."""
+    keys: list[str] = []
+    for name, others in spellings.items():
+        keys += [*stale_keys(name, EVERYWHERE, NOTHING), *spelled_keys(name, others)]
+    folders = dict.fromkeys(folder_of(key) for key in keys if key.startswith(layout.SIMPLE))
+    for folder in folders:
+        keys += kept_pages([stat.key async for stat in storage.list(folder)])
+    return keys
 
 
 async def collect(ports: Ports, removal: Removal) -> tuple[int, int]:
@@ -157,12 +171,15 @@ async def collect(ports: Ports, removal: Removal) -> tuple[int, int]:
     count = size = 0
     now = int(ports.clock())
     while released := await ports.catalog.released(now, DROPPED_STAY, BATCH):
-        if removal.trash_seconds:
-            await _to_trash(ports, released, now)
-        else:
-            await ports.storage.delete([one.key for one in released])
+        # What is pinned is in quarantine, and wanted back when that is lifted.
+        keeps = [one for one in released if removal.trash_seconds or one.is_pinned]
+        goes = [one.key for one in released if not removal.trash_seconds and not one.is_pinned]
+        if keeps:
+            await _to_trash(ports, keeps, now)
+        if goes:
+            await ports.storage.delete(goes)
             await ports.storage.barrier()
-            await ports.catalog.forget_objects([one.key for one in released])
+            await ports.catalog.forget_objects(goes)
         count += len(released)
         size += sum(one.size for one in released)
     await empty(ports, now - removal.trash_seconds)
@@ -199,7 +216,7 @@ async def _to_trash(ports: Ports, released: Sequence[Released], now: int) -> Non
     found = await ports.storage.stat(places)
     await ports.catalog.trashed(
         [
-            Trashed(place, one.key, one.sha256, one.size, one.project, one.reason, now)
+            Trashed(place, one.key, one.sha256, one.size, one.project, one.reason, now, one.at)
             for one, place, stat in zip(released, places, found, strict=True)
             if stat is not None
         ]

@@ -31,6 +31,7 @@ class ExitCode(IntEnum):
     OWED = 3
     LOCKED = 4
     GUARDED = 5
+    FOUND = 6
 
 
 @dataclass(slots=True)

@@ -135,21 +135,25 @@ class Known:
     """Names as upstream spells them, where only the project list says it."""
 
 
-async def take_over(ports: Ports, options: SyncOptions, *, only_changed: bool = False) -> TakenOver:
+async def take_over(
+    ports: Ports, options: SyncOptions, *, only_changed: bool = False, only_new: bool = False
+) -> TakenOver:
     """Record in the catalog what lies in the tree, and say how much that is.
 
     With `only_changed` pages that are as old as the catalog says are not read: after another program has run here, and
     to go on after a take-over that did not come to its end. A project is asked for by the next run if it is not
-    certain that everything is here that its page lists.
+    certain that everything is here that its page lists. With `only_new` pages of projects that the catalog knows are
+    not read at all.
 
     Raises StorageError for what cannot be read because of its mode or the disk, and CatalogError.
     """
-    return await _TakeOver(ports, options, only_changed=only_changed).run()
+    return await _TakeOver(ports, options, only_changed=only_changed, only_new=only_new).run()
 
 
 class _TakeOver:
-    def __init__(self, ports: Ports, options: SyncOptions, *, only_changed: bool) -> None:
-        self._ports, self._options, self._only_changed = ports, options, only_changed
+    def __init__(self, ports: Ports, options: SyncOptions, *, only_changed: bool, only_new: bool) -> None:
+        self._ports, self._options = ports, options
+        self._only_changed, self._only_new = only_changed, only_new
         self._tree = _Tree(options.rendering)
         self._known = Known()
         self._done = TakenOver()
@@ -162,7 +166,7 @@ class _TakeOver:
             await self._take_all()
         except BaseExceptionGroup as errors:
             raise first(errors) from None
-        if has_rows:
+        if has_rows and not self._only_new:
             await self._strike_gone()
         self._tell_rest()
         return self._done
@@ -215,12 +219,14 @@ class _TakeOver:
 
     async def _unknown(self, places: Sequence[Place]) -> list[Place]:
         """Return the places that have to be read."""
-        if not self._only_changed:
+        if not self._only_changed and not self._only_new:
             return list(places)
         rows = await self._ports.catalog.known([place.name for place in places])
 
         def is_known(place: Place) -> bool:
             row = rows.get(place.name)
+            if self._only_new and row is not None:
+                return True
             if row is None or row.published is None or row.page_modified != place.modified:
                 return False
             # Pages of ours were written as one.

@@ -19,6 +19,8 @@ def human_seconds(seconds: float) -> str:
         return f"{seconds:.1f} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
+    if whole >= 2 * 86400:
+        return f"{whole // 86400} d {whole % 86400 // 3600} h"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 

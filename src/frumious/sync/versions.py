@@ -27,6 +27,14 @@ def version_key(page_key: str, serial: int, now: float) -> str:
     return f"{folder_of(page_key)}index_{serial}_{instant}Z.{extension}"
 
 
+def kept_pages(keys: Iterable[str]) -> list[str]:
+    """Return the keys of earlier pages.
+
+    With `hash-index` the folder of those of a project `v` would be that of the pages of a project `versions`.
+    """
+    return [key for key in keys if _NAME.search(key.rpartition("/")[2])]
+
+
 def surplus(keys: Iterable[str], keep: int) -> list[str]:
     """Return the keys of the oldest pages beyond `keep` of each extension; what is no page of ours is left alone."""
     pages: dict[str, list[tuple[str, int, str]]] = {}
