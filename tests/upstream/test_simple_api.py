@@ -314,6 +314,33 @@ def test_a_newer_list_is_noticed_too(transport):
     assert len(notices) == 1
 
 
+def test_an_index_that_has_moved_is_told_once_with_the_line_to_change(transport):
+    moved = "https://new.example.org/pypi"
+    transport.add(LIST, b'{"meta": {"api-version": "1.0"}, "projects": []}', url=f"{moved}/simple/")
+    transport.add(PAGE, page(entry()), url=f"{moved}/simple/six/")
+    notices: list[str] = []
+
+    async def ask_both(upstream):
+        await upstream.project_list(None)
+        await upstream.project(SIX, None)
+
+    ask(transport, ask_both, notices=notices)
+
+    assert len(notices) == 1
+    assert f"{MASTER} redirects to {moved}" in notices[0]
+    assert f"`master = {moved}`" in notices[0]
+
+
+@pytest.mark.parametrize("url", [LIST, f"{LIST}?page=1", "https://cdn.example.org/a/b.json"])
+def test_an_answer_from_nowhere_in_particular_is_no_move(transport, url):
+    transport.add(LIST, b'{"meta": {"api-version": "1.0"}, "projects": []}', url=url)
+    notices: list[str] = []
+
+    ask(transport, lambda upstream: upstream.project_list(None), notices=notices)
+
+    assert notices == []
+
+
 @pytest.mark.parametrize("version", ["1.0", "1.4"])
 def test_known_versions_are_nothing_to_speak_of(transport, version):
     transport.add(PAGE, page(entry(), version=version))

@@ -82,6 +82,7 @@ class SimpleApiUpstream:
     async def project_list(self, etag: str | None) -> OfferedList | None:
         url = f"{self._master}/simple/"
         answer = await self._transport.get(url, _page_headers(etag), max_bytes=LIST_MAX)
+        self._notice_moved("/simple/", answer.url)
         if _is_unchanged(answer, etag):
             return None
         if answer.status != 200:
@@ -111,6 +112,7 @@ class SimpleApiUpstream:
     ) -> OfferedProject | None:
         url = f"{self._master}/simple/{name}/"
         answer = await self._transport.get(url, _page_headers(etag, fresh=fresh), max_bytes=DETAIL_MAX)
+        self._notice_moved(f"/simple/{name}/", answer.url)
         if answer.status in {404, 410}:
             raise AbsentProject(name)
         if _is_unchanged(answer, etag):
@@ -244,6 +246,12 @@ class SimpleApiUpstream:
         if answer.status != 200:
             raise _bad_status(answer)
         return answer
+
+    def _notice_moved(self, path: str, url: str) -> None:
+        """Say once where the index has moved to, if it answers from another address."""
+        now = url.removesuffix(path)
+        if now not in {url, self._master}:
+            self._notice(f"{self._master} redirects to {now}: write `master = {now}` and spare each page a request")
 
     def _notice_newer(self, version: str, url: str) -> None:
         if formats.check_api_version(version, url):
