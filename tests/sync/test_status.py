@@ -63,7 +63,7 @@ def test_the_lag_in_serials_is_what_upstream_has_more(ours, theirs, serials):
         (5, 9, ended(100), 900),
         (5, None, ended(100), 900),
         (5, 9, None, None),
-        (5, 9, ended(2000), 0),  # a clock that was set back
+        (5, 9, ended(2000), 1),  # a clock that was set back
     ],
 )
 def test_the_lag_in_time_counts_from_the_beginning_of_the_last_run_that_asked(ours, theirs, through, seconds):

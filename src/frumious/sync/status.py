@@ -233,9 +233,11 @@ def lag_seconds(ours: int | None, theirs: int | None, through: RunRecord | None,
     Nothing where it shows our serial. Else it moved after the last run that looked at everything had asked for the
     list, that is, after that run began; None where there was none.
     """
-    if lag_serials(ours, theirs) == 0:
+    behind = lag_serials(ours, theirs)
+    if behind == 0:
         return 0
-    return None if through is None else max(0, now - through.started)
+    least = 0 if behind is None else 1  # 0 is for those who are not behind
+    return None if through is None else max(least, now - through.started)
 
 
 def longest_first(owed: list[Owed]) -> tuple[Failing, ...]:
