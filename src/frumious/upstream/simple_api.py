@@ -251,7 +251,9 @@ class SimpleApiUpstream:
         """Say once where the index has moved to, if it answers from another address."""
         now = url.removesuffix(path)
         if now not in {url, self._master}:
-            self._notice(f"{self._master} redirects to {now}: write `master = {now}` and spare each page a request")
+            self._notice(
+                f"{self._master} redirects to {now}: write `master = {now}` and spare each page a request"
+            )
 
     def _notice_newer(self, version: str, url: str) -> None:
         if formats.check_api_version(version, url):
