@@ -21,6 +21,7 @@
     │   ├── CatalogTooNew          written by a newer Frumious; left untouched
     │   └── CatalogBroken          SQLite cannot read it
     ├── LockHeld                   another publisher is at work
+    ├── NotListening               the server cannot have the address or the port
     ├── RuleFailed                 a rule from outside raised instead of judging a project
     └── InternalError              a defect of ours, met while one project was looked at
 
@@ -201,6 +202,14 @@ class CatalogTooNew(CatalogError):
 
 class CatalogBroken(CatalogError):
     """SQLite cannot read the catalog."""
+
+
+class NotListening(FrumiousError):
+    """The address or the port on which to serve cannot be had."""
+
+    def __init__(self, host: str, port: int, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"cannot listen at {host}, port {port}: {reason}")
+        self.host, self.port, self.reason, self.hint = host, port, reason, hint
 
 
 class LockHeld(FrumiousError):

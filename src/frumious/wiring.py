@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from frumious import __version__
 from frumious.catalog.sqlite import open_catalog
@@ -32,6 +33,9 @@ from frumious.upstream import simple_api
 from frumious.upstream.http import HttpOptions, open_http
 from frumious.upstream.polite import Polite, PoliteOptions
 from frumious.upstream.simple_api import SimpleApiUpstream
+
+if TYPE_CHECKING:
+    from frumious.server.adapter import Adapter
 
 CONTACT = "https://example.org/frumious"
 PYPI_REQUESTS_PER_SECOND = 200.0
@@ -327,3 +331,23 @@ def requests_per_second(settings: Settings) -> float | None:
     # The name behind the default address is compared, not spelled out here (design.md §8); only a master that
     # could be PyPI pays for the import.
     return PYPI_REQUESTS_PER_SECOND if settings.master == default_master() else None
+
+
+def make_adapter(loaded: Loaded, settings: Settings) -> Adapter:
+    """Return what a worker of `serve` answers with; nothing is opened before it is asked for."""
+    from frumious.server.adapter import Adapter, Public  # noqa: PLC0415 - only `serve` pays for the HTTP server
+    from frumious.server.build import SiteOptions, build_site  # noqa: PLC0415
+    from frumious.server.records import Records  # noqa: PLC0415
+
+    records = Records(lambda: open_catalog(settings.catalog, read_only=True), settings.catalog)
+    site = build_site(
+        SiteOptions(
+            web=settings.directory / "web",
+            hash_index=settings.hash_index,
+            root_uri=settings.root_uri,
+            page_max_age=settings.server_page_max_age,
+            page_cache=settings.server_page_cache,
+        ),
+        records,
+    )
+    return Adapter(site, Public(settings.server_base_url))

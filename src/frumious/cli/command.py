@@ -37,6 +37,7 @@ from frumious.cli.exit_codes import (
     wants_bandersnatch_codes,
 )
 from frumious.cli.inspect import explanation_json, explanation_text, plan_json, plan_text, read_question
+from frumious.cli.serve_command import run_serve
 from frumious.cli.status_command import run_status
 from frumious.cli.stopping import asked_by_signal
 from frumious.cli.trash_command import run_trash
@@ -232,6 +233,14 @@ def _inspect(parsed: argparse.Namespace) -> int:
     return ExitCode.WHOLE
 
 
+def _serve(parsed: argparse.Namespace) -> int:
+    loaded = load(parsed.config)
+    for warning in loaded.warnings:
+        log.warning("%s", warning)
+    _apply_log_config(loaded)
+    return run_serve(parsed, loaded)
+
+
 def _status(parsed: argparse.Namespace) -> int:
     loaded = load(parsed.config)
     _apply_log_config(loaded)
@@ -379,6 +388,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "sync": _execute,
     "plan": _inspect,
     "explain": _inspect,
+    "serve": _serve,
     "status": _status,
     "verify": _verify,
     "delete": _delete,

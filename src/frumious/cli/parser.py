@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from frumious import __version__
-from frumious.cli.typed import days, duration, part
+from frumious.cli.typed import days, duration, part, port, workers
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
 
@@ -82,6 +82,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     explain.add_argument("--json", action="store_true", help="print one JSON object")
     _add_common(explain, defaults=False)
 
+    _add_serve(commands)
     _add_status(commands)
     _add_verify(commands)
     _add_delete(commands)
@@ -127,6 +128,19 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="print one JSON object")
     _add_common(show, defaults=False)
     return parser
+
+
+def _add_serve(commands: Commands) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve the mirror over HTTP",
+        description="Serve the mirror to pip, uv and other mirrors until a signal asks for the end. Changes nothing; runs may go on at the same time.",
+        allow_abbrev=False,
+    )
+    serve.add_argument("--host", metavar="ADDRESS", help="listen there, instead of [server] host")
+    serve.add_argument("--port", type=port, metavar="N", help="listen on this port, instead of [server] port")
+    serve.add_argument("--workers", type=workers, metavar="N", help="so many processes, instead of [server] workers")
+    _add_common(serve, defaults=False)
 
 
 def _add_status(commands: Commands) -> None:

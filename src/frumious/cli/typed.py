@@ -31,3 +31,19 @@ def days(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 5:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of days")
     return int(text)
+
+
+def port(text: str) -> int:
+    """Read a port, 0 to 65535; raises ArgumentTypeError."""
+    return _number(text, 0, 65535, "port")
+
+
+def workers(text: str) -> int:
+    """Read a number of processes, 1 to 256; raises ArgumentTypeError."""
+    return _number(text, 1, 256, "number of processes")
+
+
+def _number(text: str, low: int, high: int, what: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > 5 or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what} from {low} to {high}")
+    return int(text)

@@ -14,15 +14,12 @@ from frumious.config.diff_file import Unresolved, expand
 from frumious.config.filter_checks import FilterChecks
 from frumious.config.ini import Found, Ini, read_ini, shown
 from frumious.config.known import OTHER_SECTIONS, RENAMED, RETIRED, closest
-from frumious.config.option import Option
+from frumious.config.option import OWN_SECTIONS, Option
 from frumious.config.options import CATALOG, KEYS, MAX_STREAMS, OPTIONS, STREAMS_PER_WORKER
 from frumious.config.plugins import FREE_SECTIONS
 from frumious.config.readers import Refused
 from frumious.config.settings import Line, Loaded, MissingConfig, Place, Settings
 from frumious.errors import ConfigError
-
-_OWN_SECTIONS = {configparser.DEFAULTSECT, "mirror", "plugins"}
-"""Sections that are not about filters."""
 
 
 def load(path: Path) -> Loaded:
@@ -91,7 +88,7 @@ def _mirror(ini: Ini) -> dict[str, str]:
 def _filters(ini: Ini, findings: _Findings) -> dict[str, dict[str, tuple[Line, ...]]]:
     """Return what stands in the sections of filters, those of plugins from elsewhere included."""
     found: dict[str, dict[str, tuple[Line, ...]]] = {
-        section: {} for section in ini.sections if section not in _OWN_SECTIONS
+        section: {} for section in ini.sections if section not in {configparser.DEFAULTSECT, *OWN_SECTIONS}
     }
     options = {(option.section, option.key) for option in OPTIONS}
     for (section, key), lines in ini.lines.items():
@@ -308,6 +305,10 @@ def _check_company(values: Mapping[str, Any], ini: Ini, findings: _Findings) -> 
         lines = ini.lines.get(("mirror", key))
         if lines and values.get(_name(key)) is value and values.get(_name(needed), "refused") is None:
             findings.warn(f"without `{needed}` {effect}", "mirror", key, lines[0])
+    for key, other in (("tls-certificate", "tls-key"), ("tls-key", "tls-certificate")):
+        lines = ini.lines.get(("server", key))
+        if lines and values.get(f"server_{_name(key)}") and not values.get(f"server_{_name(other)}", "refused"):
+            findings.refuse_key(_Problem(f"without `{other}` this cannot be used", lines[0]), "server", key)
     lines = ini.lines.get(("mirror", "delete_missing_packages"))
     if lines and values.get("delete_missing_packages") and values.get("removal") == "keep":
         text = "with `removal = keep` this has no effect"

@@ -8,6 +8,10 @@ from enum import Enum
 from typing import Any
 
 
+OWN_SECTIONS = frozenset({"mirror", "plugins", "server"})
+"""Sections that are not about filters."""
+
+
 class InFile(Enum):
     """How an option appears in the default file."""
 
@@ -49,13 +53,13 @@ class Option:
     @property
     def name(self) -> str:
         """The name of its field in Settings; what filters read is under its section in `Settings.filters`."""
-        prefix = f"{self.section}_" if self.is_filter else ""
+        prefix = "" if self.section in {"mirror", "plugins"} else f"{self.section}_"
         return self.field or prefix + self.key.replace("-", "_")
 
     @property
     def is_filter(self) -> bool:
         """Whether a filter reads it, as text."""
-        return self.section not in {"mirror", "plugins"}
+        return self.section not in OWN_SECTIONS
 
     def default_text(self) -> str:
         """Return the text that stands for an absent key."""

@@ -37,6 +37,7 @@ from frumious.config.readers import (
     whole,
     word,
 )
+from frumious.config.server_options import SERVER_OPTIONS
 
 MAX_WORKERS = 10
 MAX_STREAMS = 100
@@ -498,6 +499,7 @@ OPTIONS: tuple[Option, ...] = (
         in_file=InFile.ABSENT,
         group=REMOVAL,
     ),
+    *SERVER_OPTIONS,
     Option(
         section="plugins",
         key="enabled",

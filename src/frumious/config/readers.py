@@ -134,6 +134,14 @@ def read_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def read_host(text: str) -> str:
+    """Return an address or a name to listen at, an IPv6 address without its brackets."""
+    host = text.removeprefix("[").removesuffix("]")
+    if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,255}", host, re.ASCII):
+        raise Refused(hint="write the port into `port`" if "/" in text else None)
+    return host
+
+
 def read_root_uri(text: str) -> str:
     path = text.rstrip("/")
     if text.startswith("/") and not text.startswith("//") and path and not set(path) & set(' ?#\\<>"'):

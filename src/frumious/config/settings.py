@@ -127,6 +127,19 @@ class Settings:
     summary_file: Path | None
     run_after: tuple[str, ...]
     """An argument vector; empty: nothing to run."""
+    server_host: str
+    server_port: int
+    server_base_url: str | None
+    """Without a final slash."""
+    server_workers: int | None
+    server_tls_certificate: Path | None
+    server_tls_key: Path | None
+    server_page_max_age: int
+    """Seconds."""
+    server_page_cache: int
+    """Bytes, in each worker."""
+    server_shutdown_timeout: int
+    """Seconds."""
     plugins: tuple[Line, ...]
     filters: Mapping[str, Mapping[str, tuple[Line, ...]]]
     """What stands in the sections that filters read, by section and key."""

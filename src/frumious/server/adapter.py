@@ -1,0 +1,120 @@
+"""Between granian's RSGI and our values: a scope becomes a `Request`, a `Response` is sent.
+
+Pages go from memory, files from the file system without passing through Python, and what is large and may be replaced
+from an open file, block by block.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from granian.rsgi import ProtocolClosed
+
+from frumious import __version__
+from frumious.server.http import FileBody, Request, Response, TooLong
+
+if TYPE_CHECKING:
+    from granian.rsgi import HTTPProtocol, Scope
+
+    from frumious.server.site import Site
+
+SERVER: Final = ("server", f"frumious/{__version__}")
+_BLOCK: Final = 256 << 10
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}\Z", re.ASCII)
+
+Observe = Callable[[Request, Response, float], None]
+"""Told of every answer, with the seconds that it took until it was ready to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """How the mirror is reached."""
+
+    base_url: str | None = None
+    """Without a final slash; None: what the request was sent to."""
+
+    @property
+    def prefix(self) -> str:
+        """The path of the base URL: `/pypi-mirror`, or nothing."""
+        return "" if self.base_url is None else re.sub(r"^[a-z]+://[^/]*", "", self.base_url)
+
+
+class Adapter:
+    """The application as granian calls it."""
+
+    def __init__(self, site: Site, public: Public, observe: tuple[Observe, ...] = ()) -> None:
+        self._site = site
+        self._base_url = public.base_url
+        self._prefix = public.prefix
+        self._observe = observe
+
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        if scope.proto != "http":  # a WebSocket: nothing here speaks it
+            protocol.close(404)  # type: ignore[attr-defined]
+            return
+        began = time.perf_counter()
+        request = self._request(scope, protocol)
+        answer = self._site.answer(request)
+        response = answer if isinstance(answer, Response) else await answer
+        for observe in self._observe:
+            observe(request, response, time.perf_counter() - began)
+        with suppress(ProtocolClosed):  # whoever asked has gone
+            await _send(response, request.method, protocol)
+
+    def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:
+        headers = scope.headers.get
+        path, prefix = scope.path, self._prefix
+        if prefix and path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}:
+            path = path[len(prefix) :] or "/"
+        return Request(
+            scope.method,
+            path,
+            scope.query_string,
+            headers,
+            scope.client.rpartition(":")[0],
+            self._base_url or _origin(scope),
+            prefix,
+            lambda limit: _read(protocol, limit),
+        )
+
+
+async def _send(response: Response, method: str, protocol: HTTPProtocol) -> None:
+    status, headers, body = response.status, [*response.headers, SERVER], response.body
+    if isinstance(body, bytes):
+        if body:
+            protocol.response_bytes(status, headers, body)
+        else:
+            protocol.response_empty(status, headers)
+    elif method == "HEAD":
+        protocol.response_bytes(status, headers, b"")
+    elif isinstance(body, FileBody):
+        if body.whole:
+            protocol.response_file(status, headers, body.path)
+        else:
+            protocol.response_file_range(status, headers, body.path, body.start, body.start + body.length)
+    else:
+        transport = protocol.response_stream(status, [*headers, ("content-length", str(body.length))])
+        offset = 0
+        while block := body.read(offset, _BLOCK):
+            await transport.send_bytes(block)
+            offset += len(block)
+
+
+async def _read(protocol: HTTPProtocol, limit: int) -> bytes:
+    parts, length = [], 0
+    async for part in protocol:
+        length += len(part)
+        if length > limit:
+            raise TooLong(f"at most {limit} bytes")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _origin(scope: Scope) -> str:
+    host = scope.authority or scope.headers.get("host") or ""
+    return f"{scope.scheme}://{host}" if _HOST.match(host) else f"{scope.scheme}://{scope.server}"

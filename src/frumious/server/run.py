@@ -1,0 +1,89 @@
+"""The HTTP server around the site: one parent, workers that share one listening socket, granian in each of them.
+
+The socket is opened here and not by granian, so that a port in use is told as such, and systemd may hand one over.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from granian._granian import SocketHolder  # noqa: PLC2701 - the one way to hand over a socket; held by a test
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings, HTTP2Settings
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from frumious.server.adapter import Adapter
+
+BACKLOG: Final = 1024
+_LARGEST_HEAD: Final = 64 << 10
+"""Bytes of a request's line and headers."""
+_HEAD_SECONDS: Final = 15
+_STREAMS: Final = 100
+_LOGGING: Final[dict[str, Any]] = {
+    "handlers": {},
+    "formatters": {},
+    "loggers": {"_granian": {"handlers": [], "propagate": True}, "granian.access": {"handlers": []}},
+}
+"""What granian has to say goes to our log."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How the processes run."""
+
+    workers: int
+    shutdown_seconds: int
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def run_server(listening: socket.socket, make: Callable[[], Adapter], options: RunOptions) -> bool:
+    """Serve until SIGTERM or SIGINT; SIGHUP makes every worker anew. `make` is called in each worker.
+
+    Returns whether the end was asked for: False, where workers died again and again.
+    """
+    # Not spawned: a worker needs what the parent has read, and the socket. The parent has no threads when it forks first.
+    multiprocessing.set_start_method("fork", force=True)
+    server = _Server(listening, options)
+    server.serve(target_loader=make, wrap_loader=False)
+    return server.interrupt_signal
+
+
+class _Server(MPServer):
+    """granian's own, over a socket that is there already."""
+
+    def __init__(self, listening: socket.socket, options: RunOptions) -> None:
+        self._listening = listening
+        super().__init__(
+            "frumious",
+            interface=Interfaces.RSGI,
+            workers=options.workers,
+            websockets=False,
+            backlog=BACKLOG,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=_HEAD_SECONDS * 1000, max_buffer_size=_LARGEST_HEAD
+            ),
+            http2_settings=HTTP2Settings(max_concurrent_streams=_STREAMS, max_headers_size=_LARGEST_HEAD),
+            log_level=LogLevels.warning,
+            log_dictconfig=_LOGGING,
+            ssl_cert=options.certificate,
+            ssl_key=options.key,
+            respawn_failed_workers=True,
+            respawn_interval=0.5,
+            workers_kill_timeout=options.shutdown_seconds,
+        )
+
+    def _init_shared_socket(self) -> None:
+        descriptor = self._listening.fileno()
+        os.set_inheritable(descriptor, True)
+        self._ssp = None
+        self._sfd = descriptor
+        self._shd = SocketHolder(descriptor, self._listening.family == socket.AF_UNIX, BACKLOG)
+        self._sso = self._listening
