@@ -21,6 +21,7 @@
     │   ├── CatalogTooNew          written by a newer Frumious; left untouched
     │   └── CatalogBroken          SQLite cannot read it
     ├── LockHeld                   another publisher is at work
+    ├── NothingToServe             there is no mirror where the server looks for one, or it may not be read
     ├── NotListening               the server cannot have the address or the port
     ├── RuleFailed                 a rule from outside raised instead of judging a project
     └── InternalError              a defect of ours, met while one project was looked at
@@ -202,6 +203,14 @@ class CatalogTooNew(CatalogError):
 
 class CatalogBroken(CatalogError):
     """SQLite cannot read the catalog."""
+
+
+class NothingToServe(FrumiousError):
+    """There is no mirror in the directory of the configuration, or it may not be read."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class NotListening(FrumiousError):

@@ -333,7 +333,7 @@ def requests_per_second(settings: Settings) -> float | None:
     return PYPI_REQUESTS_PER_SECOND if settings.master == default_master() else None
 
 
-def make_adapter(loaded: Loaded, settings: Settings) -> Adapter:
+def make_adapter(settings: Settings) -> Adapter:
     """Return what a worker of `serve` answers with; nothing is opened before it is asked for."""
     from frumious.server.adapter import Adapter, Public  # noqa: PLC0415 - only `serve` pays for the HTTP server
     from frumious.server.build import SiteOptions, build_site  # noqa: PLC0415

@@ -139,7 +139,9 @@ def _add_serve(commands: Commands) -> None:
     )
     serve.add_argument("--host", metavar="ADDRESS", help="listen there, instead of [server] host")
     serve.add_argument("--port", type=port, metavar="N", help="listen on this port, instead of [server] port")
-    serve.add_argument("--workers", type=workers, metavar="N", help="so many processes, instead of [server] workers")
+    serve.add_argument(
+        "--workers", type=workers, metavar="N", help="so many processes, instead of [server] workers"
+    )
     _add_common(serve, defaults=False)
 
 

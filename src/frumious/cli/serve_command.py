@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from frumious.cli.console import log
 from frumious.config import Loaded, Settings
-from frumious.errors import ConfigError, NotListening, UsageError
+from frumious.errors import ConfigError, NothingToServe, NotListening
 from frumious.sync.summary import ExitCode
 from frumious.wiring import make_adapter
 
@@ -36,7 +36,7 @@ def run_serve(parsed: argparse.Namespace, loaded: Loaded) -> int:
         url = _url(listening, settings)
         log.info("serving %s at %s/ by %d workers", settings.directory, url, options.workers)
         log.info("pip install --index-url %s/simple/ NAME", settings.server_base_url or url)
-        asked_to = run_server(listening, lambda: make_adapter(loaded, settings), options)
+        asked_to = run_server(listening, lambda: make_adapter(settings), options)
     if not asked_to:
         log.error("the workers died again and again; see above")
         return ExitCode.NOT_STARTED
@@ -52,11 +52,11 @@ def _asked(parsed: argparse.Namespace, settings: Settings) -> Settings:
 def _check_tree(settings: Settings) -> None:
     web = settings.directory / "web"
     if not web.is_dir():
-        raise UsageError(
+        raise NothingToServe(
             f"there is no mirror in {settings.directory}", hint="`frumious mirror` makes one; then serve it"
         )
     if not os.access(web, os.R_OK | os.X_OK):
-        raise UsageError(f"{web} cannot be read", hint="run `frumious serve` as a user who may read it")
+        raise NothingToServe(f"{web} cannot be read", hint="run `frumious serve` as a user who may read it")
 
 
 def _check_tls(loaded: Loaded) -> None:

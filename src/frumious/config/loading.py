@@ -307,7 +307,11 @@ def _check_company(values: Mapping[str, Any], ini: Ini, findings: _Findings) -> 
             findings.warn(f"without `{needed}` {effect}", "mirror", key, lines[0])
     for key, other in (("tls-certificate", "tls-key"), ("tls-key", "tls-certificate")):
         lines = ini.lines.get(("server", key))
-        if lines and values.get(f"server_{_name(key)}") and not values.get(f"server_{_name(other)}", "refused"):
+        if (
+            lines
+            and values.get(f"server_{_name(key)}")
+            and not values.get(f"server_{_name(other)}", "refused")
+        ):
             findings.refuse_key(_Problem(f"without `{other}` this cannot be used", lines[0]), "server", key)
     lines = ini.lines.get(("mirror", "delete_missing_packages"))
     if lines and values.get("delete_missing_packages") and values.get("removal") == "keep":

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-
 OWN_SECTIONS = frozenset({"mirror", "plugins", "server"})
 """Sections that are not about filters."""
 

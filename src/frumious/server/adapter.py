@@ -6,25 +6,32 @@ from an open file, block by block.
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from granian.rsgi import ProtocolClosed
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined] # exported in all but name
 
 from frumious import __version__
 from frumious.server.http import FileBody, Request, Response, TooLong
 
 if TYPE_CHECKING:
-    from granian.rsgi import HTTPProtocol, Scope
+    from asyncio import AbstractEventLoop
+
+    from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
     from frumious.server.site import Site
 
+STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 SERVER: Final = ("server", f"frumious/{__version__}")
 _BLOCK: Final = 256 << 10
+_SMALL: Final = 128 << 10
+"""Bytes up to which a file in the page cache is sent at once: several times faster than by the threads of granian."""
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}\Z", re.ASCII)
 
 Observe = Callable[[Request, Response, float], None]
@@ -53,6 +60,10 @@ class Adapter:
         self._prefix = public.prefix
         self._observe = observe
 
+    def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
+        """Let in the signals that were held back (`run`) as soon as the loop, which heeds them, is running."""
+        loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOPPING)
+
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         if scope.proto != "http":  # a WebSocket: nothing here speaks it
             protocol.close(404)  # type: ignore[attr-defined]
@@ -63,6 +74,10 @@ class Adapter:
         response = answer if isinstance(answer, Response) else await answer
         for observe in self._observe:
             observe(request, response, time.perf_counter() - began)
+        body = response.body
+        if isinstance(body, bytes) and body:  # what nearly all answers are
+            protocol.response_bytes(response.status, [*response.headers, SERVER], body)
+            return
         with suppress(ProtocolClosed):  # whoever asked has gone
             await _send(response, request.method, protocol)
 
@@ -86,23 +101,36 @@ class Adapter:
 async def _send(response: Response, method: str, protocol: HTTPProtocol) -> None:
     status, headers, body = response.status, [*response.headers, SERVER], response.body
     if isinstance(body, bytes):
-        if body:
-            protocol.response_bytes(status, headers, body)
-        else:
-            protocol.response_empty(status, headers)
+        protocol.response_empty(status, headers)
     elif method == "HEAD":
         protocol.response_bytes(status, headers, b"")
     elif isinstance(body, FileBody):
-        if body.whole:
+        cached = _cached(body) if body.length <= _SMALL else None
+        if cached is not None:
+            protocol.response_bytes(status, headers, cached)
+        elif body.whole:
             protocol.response_file(status, headers, body.path)
         else:
             protocol.response_file_range(status, headers, body.path, body.start, body.start + body.length)
     else:
-        transport = protocol.response_stream(status, [*headers, ("content-length", str(body.length))])
+        transport = protocol.response_stream(status, headers)
         offset = 0
         while block := body.read(offset, _BLOCK):
             await transport.send_bytes(block)
             offset += len(block)
+
+
+def _cached(body: FileBody) -> bytes | None:
+    """Return what a file says where that is in memory already, so that nothing has to be waited for; else None."""
+    descriptor = os.open(body.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        buffer = bytearray(body.length)
+        read = os.preadv(descriptor, [buffer], body.start, os.RWF_NOWAIT)
+    except OSError:  # on a disk, or on a file system that does not tell
+        return None
+    finally:
+        os.close(descriptor)
+    return bytes(buffer) if read == body.length else None
 
 
 async def _read(protocol: HTTPProtocol, limit: int) -> bytes:

@@ -34,7 +34,9 @@ def build_site(options: SiteOptions, records: Records, more: Mapping[str, Route]
     """Return the site over one tree and its catalog."""
     tree = Tree(options.web)
     whose = "private" if options.private else "public"
-    pages = PageStore(tree, capacity=options.page_cache, cache_control=f"max-age={options.page_max_age}, {whose}")
+    pages = PageStore(
+        tree, capacity=options.page_cache, cache_control=f"max-age={options.page_max_age}, {whose}"
+    )
     simple = SimpleApi(pages, hash_index=options.hash_index)
     files = Files(tree, simple, root_uri=options.root_uri)
     health = Health(tree, records)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import PurePosixPath
 from typing import Final
 
 from frumious.errors import BadPage
@@ -30,6 +32,7 @@ from frumious.server.tree import Found, Tree
 _FOR_EVER: Final = "max-age=365000000, immutable, public"
 _A_WHILE: Final = "max-age=600, public"
 _BINARY: Final = "application/octet-stream"
+_BY_DIGEST = re.compile(r"/packages/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}/[^/]+\Z")
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".txt": "text/plain; charset=utf-8",
@@ -53,27 +56,25 @@ class Files:
 
     def package(self, request: Request) -> Answer:
         """Return a distribution file or its core metadata, whole or in part; a path that can be foretold leads to it."""
-        segments = request.path[1:].split("/")
+        path = request.path
         try:
-            found = self._tree.find(*segments)
-        except (FileNotFoundError, NotADirectoryError):
-            return self._foretold(request, segments)
-        filename = segments[-1]
+            found = self._tree.named(path)
+        except FileNotFoundError:
+            return self._foretold(request, path[1:].split("/"))
         # A path made of a digest never holds anything else; any other may be given to a new file (conformance 66, 104).
-        control = _FOR_EVER if len(segments) == 5 and len(segments[3]) == 60 else _A_WHILE  # noqa: PLR2004
-        media_type = "text/plain; charset=utf-8" if filename.endswith(METADATA_SUFFIX) else _BINARY
+        control = _FOR_EVER if _BY_DIGEST.match(path) else _A_WHILE
+        media_type = "text/plain; charset=utf-8" if path.endswith(METADATA_SUFFIX) else _BINARY
         return file_answer(request, found, media_type, control)
 
     def other(self, request: Request) -> Answer:
         """Return what else lies in `web/`: `last-modified`, statistics, the operator's own robots.txt."""
-        segments = request.path[1:].split("/")
-        found = self._tree.find(*segments)
-        suffix = segments[-1][segments[-1].rfind(".") :] if "." in segments[-1] else ""
-        return file_answer(request, found, _TYPES.get(suffix, "text/plain; charset=utf-8" if not suffix else _BINARY), _A_WHILE)
+        suffix = PurePosixPath(request.path).suffix
+        media_type = _TYPES.get(suffix, _BINARY if suffix else _TYPES[".txt"])
+        return file_answer(request, self._tree.named(request.path), media_type, _A_WHILE)
 
     def _foretold(self, request: Request, segments: list[str]) -> Answer:
         """Answer `/packages/<source or a Python version>/<first letter>/<project>/<file>` (conformance 68)."""
-        if len(segments) != 5 or len(segments[2]) != 1 or not segments[3].startswith(segments[2]):  # noqa: PLR2004
+        if len(segments) != 5 or len(segments[2]) != 1 or not segments[3].startswith(segments[2]):
             return not_found()
         return self._looked_up(request, segments[3], segments[4])
 
@@ -87,7 +88,9 @@ class Files:
         return not_found() if key is None else moved(request.prefix + href(key, root=""), permanently=False)
 
 
-def _place_of(page: Page, kind: PageKind, name: NormalizedName, filename: str, root_uri: str | None) -> str | None:
+def _place_of(
+    page: Page, kind: PageKind, name: NormalizedName, filename: str, root_uri: str | None
+) -> str | None:
     """Return where a file of a project lies, by the project's page; None where it names no such file of ours."""
     wanted = filename.removesuffix(METADATA_SUFFIX)
     for file in read_page(page.read(), kind, name).detail.files:
@@ -100,7 +103,7 @@ def _place_of(page: Page, kind: PageKind, name: NormalizedName, filename: str, r
 def file_answer(request: Request, found: Found, media_type: str, cache_control: str) -> Response:
     """Return a file, the part of it that is asked for, or that it is unchanged (RFC 9110 §13, §14)."""
     etag, size = found.etag, found.stat.st_size
-    modified = http_date(found.stat.st_mtime)
+    modified = http_date(int(found.stat.st_mtime))
     headers: Headers = [
         ("etag", etag),
         ("cache-control", cache_control),
@@ -119,13 +122,21 @@ def file_answer(request: Request, found: Found, media_type: str, cache_control: 
     try:
         span = asked_span(asked("range"), size) if still_applies(asked("if-range"), etag, modified) else None
     except Unsatisfiable:
-        return text(416, f"416 Range Not Satisfiable: the file has {size} bytes", [("content-range", f"bytes */{size}"), *_CORS])
+        return text(
+            416,
+            f"416 Range Not Satisfiable: the file has {size} bytes",
+            [("content-range", f"bytes */{size}"), *_CORS],
+        )
     if span is None:
         body = FileBody(found.path, 0, size, whole=True)
         return Response(200, [*headers, ("content-length", str(size))], body)
     last = span.start + span.length - 1
     return Response(
         206,
-        [*headers, ("content-length", str(span.length)), ("content-range", f"bytes {span.start}-{last}/{size}")],
+        [
+            *headers,
+            ("content-length", str(span.length)),
+            ("content-range", f"bytes {span.start}-{last}/{size}"),
+        ],
         FileBody(found.path, span.start, span.length, whole=False),
     )

@@ -10,6 +10,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
 Headers: TypeAlias = list[tuple[str, str]]
@@ -70,7 +71,7 @@ class FileBody:
 
 
 class StreamBody(Protocol):
-    """Bytes that are made or read while they are sent."""
+    """Bytes that are made or read while they are sent; the headers say how many."""
 
     length: int
 
@@ -104,16 +105,26 @@ def text(status: int, said: str, headers: Headers | None = None) -> Response:
     """Return a short answer in plain text."""
     return Response(
         status,
-        [("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff"), *(headers or [])],
+        [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("x-content-type-options", "nosniff"),
+            *(headers or []),
+        ],
         f"{said}\n".encode(),
     )
 
 
 def json_answer(
-    status: int, said: Mapping[str, Any], headers: Headers | None = None, *, media_type: str = "application/json"
+    status: int,
+    said: Mapping[str, Any],
+    headers: Headers | None = None,
+    *,
+    media_type: str = "application/json",
 ) -> Response:
     """Return a JSON document, with sorted keys so that equal documents are equal bytes."""
-    body = json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(errors="replace")
+    body = json.dumps(said, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode(
+        errors="replace"
+    )
     return Response(
         status,
         [("content-type", media_type), ("x-content-type-options", "nosniff"), *CORS, *(headers or [])],
@@ -134,7 +145,9 @@ def not_acceptable(types: str) -> Response:
 def unavailable(reason: str, *, retry_after: int = 30) -> Response:
     """Return the answer for what we cannot say now; `retry_after` in seconds."""
     return text(
-        503, f"503 Service Unavailable: {reason}", [("retry-after", str(retry_after)), ("cache-control", "no-store")]
+        503,
+        f"503 Service Unavailable: {reason}",
+        [("retry-after", str(retry_after)), ("cache-control", "no-store")],
     )
 
 
@@ -146,7 +159,8 @@ def moved(location: str, *, permanently: bool) -> Response:
     return text(301 if permanently else 302, f"see {location}", headers)
 
 
-def http_date(seconds: float) -> str:
+@lru_cache(maxsize=4096)
+def http_date(seconds: int) -> str:
     """Return a moment as headers put it."""
     return formatdate(seconds, usegmt=True)
 

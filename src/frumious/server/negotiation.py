@@ -21,7 +21,11 @@ _MEANT: Final = {
     "application/vnd.pypi.simple.latest+json": JSON_TYPE,
     "application/vnd.pypi.simple.latest+html": HTML_TYPE,
 }
-_RANGES: Final = {"*/*": TYPES, "application/*": (JSON_TYPE, HTML_TYPE), "text/*": (TEXT_HTML,)}
+_RANGES: Final[dict[str, tuple[str, ...]]] = {
+    "*/*": TYPES,
+    "application/*": (JSON_TYPE, HTML_TYPE),
+    "text/*": (TEXT_HTML,),
+}
 
 GZIP: Final = "gzip"
 ZSTD: Final = "zstd"
@@ -41,22 +45,20 @@ def acceptable(accept: str | None) -> tuple[str, ...]:
         return _PLAIN_FIRST
     liked: dict[str, tuple[int, float]] = {}  # by type: how exactly it was named, and its weight
     for said, weight in _weighted(accept):
+        types: tuple[str, ...] = _RANGES.get(said, ())
+        exactness = 0 if said == "*/*" else 1
         if said in _MEANT:
             types, exactness = (_MEANT[said],), 2
-        else:
-            types, exactness = _RANGES.get(said, ()), 0 if said == "*/*" else 1
         for one in types:
             if one not in liked or exactness > liked[one][0]:
                 liked[one] = (exactness, weight)
             elif exactness == liked[one][0]:
                 liked[one] = (exactness, max(weight, liked[one][1]))
-    return tuple(
-        sorted((one for one in liked if liked[one][1] > 0), key=lambda one: _rank(one, *liked[one]))
-    )
+    return tuple(sorted((one for one in liked if liked[one][1] > 0), key=lambda one: _rank(one, *liked[one])))
 
 
 def _rank(one: str, exactness: int, weight: float) -> tuple[float, int, int]:
-    named = exactness == 2  # noqa: PLR2004 - see `acceptable`
+    named = exactness == 2
     return (-weight, -named, (TYPES if named else _PLAIN_FIRST).index(one))
 
 
@@ -100,7 +102,7 @@ def _weighted(header: str) -> Iterator[tuple[str, float]]:
 
 
 def _weight(text: str) -> float | None:
-    if not text or len(text) > 5 or not set(text) <= set("0123456789."):  # noqa: PLR2004 - RFC 9110: 0.999
+    if not text or len(text) > 5 or not set(text) <= set("0123456789."):
         return None
     try:
         weight = float(text)

@@ -16,7 +16,7 @@ from typing import IO, Final, NamedTuple
 
 from frumious.pages.formats import HTML_TYPE, JSON_TYPE, TEXT_HTML
 from frumious.server.compressing import SMALLEST, compress, compressor
-from frumious.server.http import CORS, SERIAL_HEADER, Answer, Headers, Response, etag_matches, http_date
+from frumious.server.http import CORS, SERIAL_HEADER, Answer, Headers, Response, etag_matches
 from frumious.server.negotiation import GZIP, ZSTD
 from frumious.server.tree import Tree
 
@@ -36,15 +36,21 @@ _MARKS: Final = {JSON_TYPE: "j", HTML_TYPE: "h", TEXT_HTML: "t", GZIP: "g", ZSTD
 
 
 class KeptFile:
-    """An open file, whole, as a body: it stays what it is when another takes its name."""
+    """An open file, whole, as a body: it stays what it is when another takes its name.
+
+    It is closed when the last answer that needs it is gone.
+    """
 
     def __init__(self, file: IO[bytes], length: int) -> None:
-        self._file = file  # closed when the last answer that needs it is gone
+        self._descriptor = os.dup(file.fileno())
         self.length = length
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return at most `size` bytes from `offset`; empty at the end."""
-        return os.pread(self._file.fileno(), size, offset)
+        return os.pread(self._descriptor, size, offset)
 
 
 class Variant(NamedTuple):
@@ -70,7 +76,6 @@ class Page:
             *CORS,
             *([(SERIAL_HEADER, serial)] if serial is not None else ()),
         ]
-        self._modified = http_date(found.st_mtime)
         self._variants: dict[tuple[str, str | None], Variant] = {}
         self._pending: dict[str, asyncio.Task[bytes | KeptFile]] = {}
 
@@ -81,44 +86,46 @@ class Page:
 
     def answer(self, media_type: str, coding: str | None, if_none_match: str | None) -> Answer:
         """Return the page as a media type in a coding, or that it is unchanged (conformance 50, 51)."""
-        variant = self._variants.get((media_type, coding))
-        if variant is None:
+        if (media_type, coding) not in self._variants:
             if self._length < SMALLEST:
                 coding = None
-            if coding not in self._bodies:
-                assert coding is not None
+            if coding is not None and coding not in self._bodies:
                 if self._length > _INLINE:
                     return self._compressed_answer(media_type, coding, if_none_match)
                 self._bodies[coding] = compress(self.read(), coding)
-            variant = self._variants.setdefault((media_type, coding), self._variant(media_type, coding))
+        return self._sent(media_type, coding, if_none_match)
+
+    def _sent(self, media_type: str, coding: str | None, if_none_match: str | None) -> Response:
+        variant = self._variants.get((media_type, coding))
+        if variant is None:
+            variant = self._variants[media_type, coding] = self._variant(media_type, coding)
         if if_none_match is not None and etag_matches(if_none_match, variant.etag):
             return variant.unchanged
         return variant.whole
 
-    async def _compressed_answer(
-        self, media_type: str, coding: str, if_none_match: str | None
-    ) -> Response:
+    async def _compressed_answer(self, media_type: str, coding: str, if_none_match: str | None) -> Response:
         task = self._pending.get(coding)
         if task is None:
-            task = self._pending[coding] = asyncio.ensure_future(asyncio.to_thread(_compressed, self._bodies[None], coding))
+            task = self._pending[coding] = asyncio.ensure_future(
+                asyncio.to_thread(_compressed, self._bodies[None], coding)
+            )
         try:
             self._bodies[coding] = await asyncio.shield(task)
         finally:
             self._pending.pop(coding, None)
-        answer = self.answer(media_type, coding, if_none_match)
-        assert isinstance(answer, Response)
-        return answer
+        return self._sent(media_type, coding, if_none_match)
 
     def _variant(self, media_type: str, coding: str | None) -> Variant:
         etag = f'"{self._etag}-{_MARKS[media_type]}{_MARKS[coding]}"'
         headers = [("etag", etag), *self._headers]
         described = [
             ("content-type", media_type),
-            ("last-modified", self._modified),
             *([("content-encoding", coding)] if coding is not None else ()),
-            ("x-content-type-options", "nosniff"),
         ]
-        return Variant(etag, Response(200, [*described, *headers], self._bodies[coding]), Response(304, headers))
+        body = self._bodies[coding]
+        if isinstance(body, KeptFile):
+            described.append(("content-length", str(body.length)))
+        return Variant(etag, Response(200, [*described, *headers], body), Response(304, headers))
 
 
 class PageStore:
@@ -145,17 +152,11 @@ class PageStore:
         return page
 
     def _load(self, relative: str) -> tuple[Page, int]:
-        file = Path(self._tree.at(relative).path).open("rb", buffering=0)
-        try:
+        with Path(self._tree.at(relative).path).open("rb", buffering=0) as file:
             found = os.fstat(file.fileno())
-            if found.st_size > LARGE:
-                return Page(KeptFile(file, found.st_size), found, self._cache_control), found.st_size
-            body = file.read()
-        except BaseException:
-            file.close()
-            raise
-        file.close()
-        return Page(body, found, self._cache_control), len(body)
+            large = found.st_size > LARGE
+            body = KeptFile(file, found.st_size) if large else file.read()
+        return Page(body, found, self._cache_control), found.st_size
 
     def _keep(self, relative: str, page: Page, charge: int) -> None:
         self._pages[relative] = page
@@ -192,11 +193,11 @@ def _compressed(body: bytes | KeptFile, coding: str) -> bytes | KeptFile:
     if isinstance(body, bytes):
         return compress(body, coding)
     one = compressor(coding, body.length)
-    file = tempfile.TemporaryFile(prefix="frumious-")  # noqa: SIM115 - it lives as long as its body
-    offset = 0
-    while block := body.read(offset, _BLOCK):
-        file.write(one.compress(block))
-        offset += len(block)
-    file.write(one.flush())
-    file.flush()
-    return KeptFile(file, file.tell())
+    with tempfile.TemporaryFile(prefix="frumious-") as file:
+        offset = 0
+        while block := body.read(offset, _BLOCK):
+            file.write(one.compress(block))
+            offset += len(block)
+        file.write(one.flush())
+        file.flush()
+        return KeptFile(file, file.tell())

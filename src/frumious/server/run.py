@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from granian._granian import SocketHolder  # noqa: PLC2701 - the one way to hand over a socket; held by a test
-from granian.constants import Interfaces
+from granian._granian import SocketHolder
+from granian.constants import Interfaces, Loops
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer
+from granian.server.mp import MPServer, WorkerProcess
 
-from frumious.server.adapter import Adapter
+from frumious.server.adapter import STOPPING, Adapter
 
 BACKLOG: Final = 1024
 _LARGEST_HEAD: Final = 64 << 10
@@ -52,7 +53,7 @@ def run_server(listening: socket.socket, make: Callable[[], Adapter], options: R
     # Not spawned: a worker needs what the parent has read, and the socket. The parent has no threads when it forks first.
     multiprocessing.set_start_method("fork", force=True)
     server = _Server(listening, options)
-    server.serve(target_loader=make, wrap_loader=False)
+    server.serve(target_loader=cast("Any", make), wrap_loader=False)
     return server.interrupt_signal
 
 
@@ -65,6 +66,7 @@ class _Server(MPServer):
             "frumious",
             interface=Interfaces.RSGI,
             workers=options.workers,
+            loop=Loops.uvloop,
             websockets=False,
             backlog=BACKLOG,
             http1_settings=HTTP1Settings(
@@ -80,10 +82,27 @@ class _Server(MPServer):
             workers_kill_timeout=options.shutdown_seconds,
         )
 
+    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> WorkerProcess:  # type: ignore[override] # as theirs
+        worker = super()._spawn_worker(idx, target, callback_loader)
+        # Between its birth and the moment when it heeds signals a worker has our handlers, and would lose the one that
+        # asks it to stop. So it is born with signals held back, and lets them in when it can (`Adapter.__rsgi_init__`).
+        start = worker.inner.start
+        worker.inner.start = lambda: _holding_signals(start)
+        return worker
+
     def _init_shared_socket(self) -> None:
         descriptor = self._listening.fileno()
         os.set_inheritable(descriptor, True)
         self._ssp = None
-        self._sfd = descriptor
-        self._shd = SocketHolder(descriptor, self._listening.family == socket.AF_UNIX, BACKLOG)
+        self._sfd = descriptor  # type: ignore[assignment] # they say None of what they set later
+        is_unix = self._listening.family == socket.AF_UNIX
+        self._shd = SocketHolder(descriptor, is_unix, BACKLOG)  # type: ignore[call-arg, assignment] # their stub lacks it
         self._sso = self._listening
+
+
+def _holding_signals(start: Callable[[], None]) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

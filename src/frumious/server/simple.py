@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final
 
 from frumious.model.layout import WEB, PageKind, page_key, root_page_key
@@ -37,30 +38,32 @@ class SimpleApi:
     def answer(self, request: Request) -> Answer:
         """Return the project list, a project's page, or where it is."""
         rest = request.path[len(BASE) :]
-        name, slash, file = rest.partition("/")
-        if request.path == BASE[:-1]:
-            return _moved_to(request, BASE)
         if not rest:
-            return self._negotiated(request, None)
+            return _moved_to(request, BASE) if request.path == BASE[:-1] else self._negotiated(request, None)
+        name, slash, file = rest.partition("/")
         if not slash and name in _FIXED:  # as static mirrors are asked for the list
-            return self._stored(request, root_page_key(PageKind(name)), _FIXED[name])
+            return self._stored(request, None, PageKind(name))
         try:
-            normalized = normalize(name)
+            return self._project(request, name, normalize(name), slash, file)
         except InvalidName:
             return not_found()
+
+    def _project(
+        self, request: Request, name: str, normalized: NormalizedName, slash: str, file: str
+    ) -> Answer:
         if normalized == name and slash and not file:
             return self._negotiated(request, normalized)
         if not file:  # both faults in one hop (conformance 3, 4)
             return _moved_to(request, f"{BASE}{normalized}/")
         if normalized != name or file not in _FIXED:
             return not_found()
-        return self._stored(request, self._key(normalized, PageKind(file)), _FIXED[file])
+        return self._stored(request, normalized, PageKind(file))
 
     def stored(self, name: NormalizedName) -> tuple[Page, PageKind]:
         """Return the richest stored page of a project, and which it is; raises FileNotFoundError."""
         for kind in (PageKind.V1_JSON, PageKind.HTML, PageKind.V1_HTML):
             with suppress(FileNotFoundError, NotADirectoryError):
-                return self._pages.page(self._key(name, kind).removeprefix(WEB)), kind
+                return self._pages.page(_place(name, kind, self._hash_index)), kind
         raise FileNotFoundError
 
     def _negotiated(self, request: Request, name: NormalizedName | None) -> Answer:
@@ -81,20 +84,25 @@ class SimpleApi:
         """Return the first page that is stored, and as what it is to be sent; raises FileNotFoundError."""
         for media_type in media_types:
             for kind in _STORED[media_type]:
-                key = root_page_key(kind) if name is None else self._key(name, kind)
-                with suppress(FileNotFoundError, NotADirectoryError):
-                    return self._pages.page(key.removeprefix(WEB)), media_type
+                try:
+                    return self._pages.page(_place(name, kind, self._hash_index)), media_type
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
         raise FileNotFoundError
 
-    def _stored(self, request: Request, key: str, media_type: str) -> Answer:
-        return self._sent(request, self._pages.page(key.removeprefix(WEB)), media_type)
+    def _stored(self, request: Request, name: NormalizedName | None, kind: PageKind) -> Answer:
+        return self._sent(request, self._pages.page(_place(name, kind, self._hash_index)), _FIXED[kind.value])
 
     def _sent(self, request: Request, page: Page, media_type: str) -> Answer:
         headers = request.headers
         return page.answer(media_type, coding(headers("accept-encoding")), headers("if-none-match"))
 
-    def _key(self, name: NormalizedName, kind: PageKind) -> str:
-        return page_key(name, kind, hash_index=self._hash_index)
+
+@lru_cache(maxsize=1 << 14)
+def _place(name: NormalizedName | None, kind: PageKind, hash_index: bool) -> str:  # noqa: FBT001
+    """Return where a page lies below `web/`."""
+    key = root_page_key(kind) if name is None else page_key(name, kind, hash_index=hash_index)
+    return key.removeprefix(WEB)
 
 
 def _moved_to(request: Request, path: str) -> Answer:

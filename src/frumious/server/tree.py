@@ -7,17 +7,20 @@ symbolic link leads to must lie in the tree, or below a link that the operator h
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import re
 import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from frumious.model.layout import is_safe_filename
-
 log = logging.getLogger("frumious.server")
 
 _MOST_KNOWN = 16384
+# Segments that are one name each, as `model.layout` lets them into the tree, and not hidden: nothing that climbs.
+_VISIBLE = re.compile(r"(?:/[^/.\\\x00-\x1f\x7f-\x9f][^/\\\x00-\x1f\x7f-\x9f]*)+\Z")
+_NOTHING = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.ENOENT}
 
 
 class Found(NamedTuple):
@@ -47,14 +50,25 @@ class Tree:
 
     def find(self, *segments: str) -> Found:
         """Return a file by the segments of its path below `web/`; raises FileNotFoundError, OSError."""
-        if not all(map(is_visible, segments)):
+        return self.named("/" + "/".join(segments))
+
+    def named(self, path: str) -> Found:
+        """Return a file by the path of a request, which begins with a slash; raises FileNotFoundError, OSError."""
+        if not _VISIBLE.match(path):
             raise FileNotFoundError
-        return self.at("/".join(segments))
+        return self.at(path[1:])
 
     def at(self, relative: str) -> Found:
         """Return a file by a path below `web/` that is known to be safe; raises FileNotFoundError, OSError."""
         path = f"{self._web}/{relative}"
-        found = os.stat(path)
+        try:
+            found = os.stat(path)
+        except OSError as error:
+            if error.errno in _NOTHING:
+                raise FileNotFoundError from None
+            raise
+        except ValueError:  # text that no file system can hold
+            raise FileNotFoundError from None
         if not stat.S_ISREG(found.st_mode):
             raise FileNotFoundError(path)
         identity = (found.st_dev, found.st_ino)
@@ -74,10 +88,7 @@ class Tree:
     def _roots(self) -> list[str]:
         real = os.path.realpath(self._web)
         with os.scandir(real) as entries:
-            links = [os.path.realpath(entry.path) for entry in entries if entry.is_symlink() and entry.is_dir()]
+            links = [
+                os.path.realpath(entry.path) for entry in entries if entry.is_symlink() and entry.is_dir()
+            ]
         return [real, *links]
-
-
-def is_visible(segment: str) -> bool:
-    """Say whether a segment of a path may be asked for: one name, not hidden, nothing that climbs."""
-    return is_safe_filename(segment) and not segment.startswith(".")
