@@ -339,7 +339,9 @@ def make_adapter(settings: Settings) -> Adapter:
     from frumious.server.build import SiteOptions, build_site  # noqa: PLC0415
     from frumious.server.records import Records  # noqa: PLC0415
 
-    records = Records(lambda: open_catalog(settings.catalog, read_only=True), settings.catalog)
+    def records() -> Records:
+        return Records(lambda: open_catalog(settings.catalog, read_only=True), settings.catalog)
+
     site = build_site(
         SiteOptions(
             web=settings.directory / "web",
@@ -348,6 +350,7 @@ def make_adapter(settings: Settings) -> Adapter:
             page_max_age=settings.server_page_max_age,
             page_cache=settings.server_page_cache,
         ),
-        records,
+        records(),
+        records(),
     )
     return Adapter(site, Public(settings.server_base_url))

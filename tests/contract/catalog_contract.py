@@ -908,3 +908,86 @@ class CatalogContract:
             assert (await catalog.backlog(200)).waiting == 0  # its time has come: it is due
 
         use(work)
+
+    # --- what others follow
+
+    def test_changes_are_told_up_to_the_list_that_is_out(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(
+                Batch(published=[publication("a", published=3), publication("B_b", published=2)], at=7)
+            )
+            before = await catalog.changes(0, (await catalog.state()).head, 10)
+            await catalog.settle(head=4, status=None, todo=None)
+            await catalog.commit_batch(Batch(published=[publication("c", published=9)], at=8))
+            after = await catalog.changes(0, (await catalog.state()).head, 10)
+            assert before == []
+            assert [(change.display, change.action, change.serial, change.at) for change in after] == [
+                ("B_b", "publish", 2, 7), ("a", "publish", 3, 7),
+            ]  # fmt: skip
+            assert await catalog.changes(3, 4, 10) == []
+
+        use(work)
+
+    def test_all_changes_of_a_serial_are_told_or_none(self, use):
+        """Whoever asks on from the last serial he was told would never hear of the rest."""
+
+        async def work(catalog):
+            published = [publication(f"p{n}", published=n // 3 + 1) for n in range(9)]
+            await catalog.commit_batch(Batch(published=published, at=1))
+            await catalog.settle(head=9, status=None, todo=None)
+            for limit in range(1, 10):
+                seen, after = [], 0
+                while found := await catalog.changes(after, 9, limit):
+                    seen += [change.name for change in found]
+                    after = found[-1].serial
+                assert sorted(seen) == [f"p{n}" for n in range(9)]
+
+        use(work)
+
+    def test_who_has_followed_up_to_the_list_is_told_of_what_leaves_it(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(Batch(published=[publication("a", published=3)], at=1))
+            await catalog.settle(head=7, status=None, todo=None)
+            await catalog.leave([Leave(normalize("a"), DELETED)], 5)
+            await catalog.settle(head=12, status=None, todo=None)
+            (told,) = await catalog.changes(7, 12, 10)
+            assert (told.name, told.action, told.serial) == ("a", "remove", 8)
+
+        use(work)
+
+    def test_the_newest_first(self, use):
+        async def work(catalog):
+            await catalog.commit_batch(
+                Batch(published=[publication("a"), publication("b"), publication("c")], at=1)
+            )
+            await catalog.commit_batch(Batch(published=[publication("a", published=6)], at=2))
+            assert [change.name for change in await catalog.newest_changes(2)] == ["a", "c"]
+            assert await catalog.newest_projects(2) == ["c", "b"]
+
+        use(work)
+
+    def test_names_that_have_words_in_them(self, use):
+        async def work(catalog):
+            names = ["scikit-learn", "learn-scikit-learn", "sci", "hidden-scikit"]
+            await catalog.commit_batch(
+                Batch(published=[publication(name, listed=name != "hidden-scikit") for name in names], at=1)
+            )
+            assert await catalog.names_with(["scikit"], 10) == ["scikit-learn", "learn-scikit-learn"]
+            assert await catalog.names_with(["learn", "scikit"], 1) == ["scikit-learn"]
+            assert await catalog.names_with(["%"], 10) == []
+
+        use(work)
+
+    def test_the_projects_with_the_most_bytes(self, use):
+        async def work(catalog):
+            files = [
+                held("b-1.zip", "web/packages/b-1.zip", SHA_A),
+                held("b-2.zip", "web/packages/b-2.zip", SHA_B),
+            ]
+            await catalog.commit_batch(
+                Batch(published=[publication("A", hold=[held()]), publication("b", hold=files)], at=1)
+            )
+            assert await catalog.largest(5) == [("b", 20), ("A", 10)]
+            assert await catalog.largest(1) == [("b", 20)]
+
+        use(work)

@@ -21,7 +21,7 @@ class Asked:
     """A site, and how a test asks it."""
 
     def __init__(self, options, catalog):
-        self.site = build_site(options, Records(_no_catalog, catalog))
+        self.site = build_site(options, Records(_no_catalog, catalog), Records(_no_catalog, catalog))
 
     def __call__(self, path, method="GET", query="", prefix="", **headers):
         """Return the answer to one request; `if_none_match=` is a header."""

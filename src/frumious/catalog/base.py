@@ -407,6 +407,20 @@ class Holding:
     """Whether upstream's page, as it is kept, can be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of what is published."""
+
+    name: NormalizedName
+    display: str
+    """The project's name as upstream spells it now; the normalized one of a project that is forgotten."""
+    action: str
+    """`publish` or `remove`."""
+    serial: int
+    """Under which it is told: the page's, or for what left one above the list that showed it."""
+    at: int
+
+
 class Catalog(Protocol):
     """The truth about a mirror."""
 
@@ -669,6 +683,26 @@ class Catalog(Protocol):
 
     async def run_broke_off(self, exit_code: int, reason: str, at: int) -> None:
         """Record that the run that began did not come to its `finish`; nothing where none is on."""
+        ...
+
+    async def changes(self, after: int, head: int, limit: int) -> list[Change]:
+        """Return the changes of serials above `after` up to `head`, by serial: about `limit`, and all of each serial."""
+        ...
+
+    async def newest_changes(self, limit: int) -> list[Change]:
+        """Return the projects that were published last, the newest first."""
+        ...
+
+    async def newest_projects(self, limit: int) -> list[NormalizedName]:
+        """Return the projects that came last, the newest first."""
+        ...
+
+    async def names_with(self, parts: Sequence[str], limit: int) -> list[NormalizedName]:
+        """Return listed projects whose names have every one of `parts` in them, the shortest first."""
+        ...
+
+    async def largest(self, limit: int) -> list[tuple[str, int]]:
+        """Return display names and bytes of the projects with the most bytes; it looks at every file."""
         ...
 
     async def last_runs(self) -> LastRuns:

@@ -213,6 +213,10 @@ MIGRATIONS: tuple[str, ...] = (
     DROP INDEX object_released;
     CREATE INDEX object_released ON object (released_at, size) WHERE released_at IS NOT NULL;
     """,
+    """
+    -- What has changed since a serial: other mirrors ask for it.
+    CREATE INDEX journal_serial ON journal (serial, id);
+    """,
 )
 
 VERSION = len(MIGRATIONS)

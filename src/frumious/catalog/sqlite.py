@@ -1,7 +1,7 @@
 """The catalog in SQLite (WAL), through apsw: one writer thread, one reader thread, no transaction across an await.
 
 apsw carries its own current SQLite, so that features and fixes do not depend on what Python was linked with
-(docs/decisions/0001). All SQL of Frumious stands here, in `removed`, `standing` and `schema`.
+(docs/decisions/0001). All SQL of Frumious stands here, in `feed`, `removed`, `standing` and `schema`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import apsw
 
-from frumious.catalog import removed, standing
+from frumious.catalog import feed, removed, standing
 from frumious.catalog.base import (
     DELETED,
     DROPPED,
@@ -26,6 +26,7 @@ from frumious.catalog.base import (
     Applied,
     Backlog,
     Batch,
+    Change,
     Check,
     Decline,
     Failure,
@@ -432,6 +433,21 @@ class SqliteCatalog:
             lambda db: _one(db, "SELECT max(published) FROM project WHERE published IS NOT NULL")[0] or 0
         )
 
+    async def changes(self, after: int, head: int, limit: int) -> list[Change]:
+        return await self._read(lambda db: feed.changes(db, after, head, limit))
+
+    async def newest_changes(self, limit: int) -> list[Change]:
+        return await self._read(lambda db: feed.newest_changes(db, limit))
+
+    async def newest_projects(self, limit: int) -> list[NormalizedName]:
+        return await self._read(lambda db: feed.newest_projects(db, limit))
+
+    async def names_with(self, parts: Sequence[str], limit: int) -> list[NormalizedName]:
+        return await self._read(lambda db: feed.names_with(db, parts, limit))
+
+    async def largest(self, limit: int) -> list[tuple[str, int]]:
+        return await self._read(lambda db: feed.largest(db, limit))
+
     async def counts(self) -> dict[str, int]:
         return await self._read(standing.counts)
 
@@ -692,10 +708,7 @@ class SqliteCatalog:
                 )
                 _forget_page(db, row[0])
                 removed.look_at_pinned(db, name, at)
-                db.execute(
-                    "INSERT INTO journal (name, action, serial, at) VALUES (?, 'remove', ?, ?)",
-                    (name, row[1], at),
-                )
+                _journal_removal(db, name, at)
             if forgets_list:
                 _forget_list(db, 0)
             _set(db, root_stale=1)
@@ -871,10 +884,7 @@ def _leave(db: apsw.Connection, leave: Leave, at: int) -> bool:
     _release(db, project, leave.name, [str(name) for (name,) in names], leave.reason, at)
     removed.keep_past(db, leave.name, at)
     if row[1] is not None:
-        db.execute(
-            "INSERT INTO journal (name, action, serial, at) VALUES (?, 'remove', ?, ?)",
-            (leave.name, row[1], at),
-        )
+        _journal_removal(db, leave.name, at)
     return True
 
 
@@ -903,6 +913,15 @@ def _fail(db: apsw.Connection, f: Failure, at: int) -> None:
         db.execute(
             "UPDATE project SET etag = NULL, body_digest = NULL, page_digest = NULL WHERE name = ?", (f.name,)
         )
+
+
+def _journal_removal(db: apsw.Connection, name: NormalizedName, at: int) -> None:
+    # Above the list that still shows it, so that whoever has followed up to that list is told.
+    db.execute(
+        "INSERT INTO journal (name, action, serial, at)"
+        " VALUES (?, 'remove', coalesce((SELECT value FROM meta WHERE key = 'head'), 0) + 1, ?)",
+        (name, at),
+    )
 
 
 def _adopt(db: apsw.Connection, a: Adopted, at: int) -> bool:

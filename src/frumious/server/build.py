@@ -8,8 +8,10 @@ from pathlib import Path
 
 from frumious.server.files import Files
 from frumious.server.health import Health
+from frumious.server.legacy import legacy_routes
 from frumious.server.page_store import PageStore
 from frumious.server.records import Records
+from frumious.server.releases import Projects
 from frumious.server.simple import SimpleApi
 from frumious.server.site import Route, Site
 from frumious.server.tree import Tree
@@ -30,8 +32,10 @@ class SiteOptions:
     """Caches that several people share must not keep what is answered."""
 
 
-def build_site(options: SiteOptions, records: Records, more: Mapping[str, Route] | None = None) -> Site:
-    """Return the site over one tree and its catalog."""
+def build_site(
+    options: SiteOptions, records: Records, slow_records: Records, more: Mapping[str, Route] | None = None
+) -> Site:
+    """Return the site over one tree and its catalog, which `slow_records` opens once more for what takes long."""
     tree = Tree(options.web)
     whose = "private" if options.private else "public"
     pages = PageStore(
@@ -39,6 +43,7 @@ def build_site(options: SiteOptions, records: Records, more: Mapping[str, Route]
     )
     simple = SimpleApi(pages, hash_index=options.hash_index)
     files = Files(tree, simple, root_uri=options.root_uri)
+    projects = Projects(tree, simple, root_uri=options.root_uri)
     health = Health(tree, records)
     return Site(
         {
@@ -46,6 +51,7 @@ def build_site(options: SiteOptions, records: Records, more: Mapping[str, Route]
             "packages": Route(files.package),
             "health": Route(health.health),
             "ready": Route(health.ready),
+            **legacy_routes(tree, projects, records, slow_records),
             **(more or {}),
         },
         fallback=Route(files.other),

@@ -7,7 +7,7 @@ is a function from the one to the other, and can be called in a test as it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from functools import lru_cache
@@ -130,6 +130,12 @@ def json_answer(
         [("content-type", media_type), ("x-content-type-options", "nosniff"), *CORS, *(headers or [])],
         body + b"\n",
     )
+
+
+def other_method(methods: Iterable[str]) -> Response:
+    """Return the answer to a method that a path does not know (conformance 57)."""
+    allow = ", ".join((*methods, "OPTIONS"))
+    return text(405, f"405 Method Not Allowed: {allow}", [("allow", allow)])
 
 
 def not_found() -> Response:

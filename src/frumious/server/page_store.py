@@ -7,6 +7,7 @@ file, so that nobody ever gets half of one and half of another, nor the header o
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import re
 import tempfile
@@ -69,7 +70,7 @@ class Page:
         self._bodies: dict[str | None, bytes | KeptFile] = {None: body}
         self._length = _length(body)
         self._etag = f"{found.st_mtime_ns:x}-{found.st_size:x}"
-        serial = _serial(body)
+        self.serial = serial = _serial(body)
         self._headers: Headers = [
             ("cache-control", cache_control),
             ("vary", "Accept, Accept-Encoding"),
@@ -168,6 +169,11 @@ class PageStore:
     def _forget(self, relative: str) -> None:
         del self._pages[relative]
         self._total -= self._charged.pop(relative)
+
+
+def content_etag(body: bytes) -> str:
+    """Return a strong validator of a body that lies in no file."""
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 def _identity(found: os.stat_result) -> tuple[int, int, int]:

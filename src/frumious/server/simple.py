@@ -59,6 +59,10 @@ class SimpleApi:
             return not_found()
         return self._stored(request, normalized, PageKind(file))
 
+    def place(self, name: NormalizedName, kind: PageKind) -> str:
+        """Return where a project's page lies below `web/`."""
+        return _place(name, kind, self._hash_index)
+
     def stored(self, name: NormalizedName) -> tuple[Page, PageKind]:
         """Return the richest stored page of a project, and which it is; raises FileNotFoundError."""
         for kind in (PageKind.V1_JSON, PageKind.HTML, PageKind.V1_HTML):

@@ -18,6 +18,7 @@ from frumious.server.http import (
     Response,
     TooLong,
     not_found,
+    other_method,
     text,
     unavailable,
 )
@@ -63,9 +64,9 @@ class Site:
 
 
 def _other_method(request: Request, route: Route) -> Response:
-    allow = ", ".join((*route.methods, "OPTIONS"))
     if request.method != "OPTIONS":
-        return text(405, f"405 Method Not Allowed: {allow}", [("allow", allow)])
+        return other_method(route.methods)
+    allow = ", ".join((*route.methods, "OPTIONS"))
     return Response(
         204,
         [

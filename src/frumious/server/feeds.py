@@ -1,0 +1,182 @@
+"""RSS feeds of what is new here, and `/stats/` (conformance 88, 89)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Final
+from xml.sax.saxutils import escape
+
+from frumious.catalog.base import Catalog
+from frumious.errors import BadPage
+from frumious.model.names import InvalidName, NormalizedName, normalize
+from frumious.server.http import CORS, Request, Response, etag_matches, json_answer, not_found
+from frumious.server.page_store import content_etag
+from frumious.server.records import Records
+from frumious.server.releases import Project, Projects, Release, without_illegal
+
+MOST_UPDATES: Final = 100
+MOST_NEW: Final = 40
+MOST_LARGE: Final = 100
+_DAY: Final = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of a feed."""
+
+    title: str
+    link: str
+    description: str
+    at: float | None
+    """Seconds since the epoch."""
+
+
+class Feeds:
+    """Answers below `/rss/`."""
+
+    def __init__(self, records: Records, projects: Projects) -> None:
+        self._records = records
+        self._projects = projects
+        self._kept: dict[tuple[str, str], tuple[int, Response]] = {}
+
+    async def answer(self, request: Request) -> Response:
+        """Return a feed: `updates.xml`, `packages.xml`, or `project/<name>/releases.xml`."""
+        match request.path.split("/")[2:]:
+            case ["updates.xml"]:
+                response = await self._of_many(request, "newest updates", self._updates)
+            case ["packages.xml"]:
+                response = await self._of_many(request, "newest projects", self._newest)
+            case ["project", said, "releases.xml"]:
+                response = await self._of_one(request, said)
+            case _:
+                return not_found()
+        condition = request.headers("if-none-match")
+        if condition is not None and etag_matches(condition, dict(response.headers)["etag"]):
+            return Response(304, response.headers)
+        return response
+
+    async def _of_many(
+        self, request: Request, title: str, find: Callable[[Catalog, str], Awaitable[list[Item]]]
+    ) -> Response:
+        async with self._records.catalog() as catalog:
+            head = (await catalog.state()).head
+            kept = self._kept.get((request.path, request.base_url))
+            if kept is None or kept[0] != head:
+                if len(self._kept) > MOST_NEW:  # many made-up hosts
+                    self._kept.clear()
+                kept = head, _feed(title, request.base_url, await find(catalog, request.base_url))
+                self._kept[request.path, request.base_url] = kept
+            return kept[1]
+
+    async def _updates(self, catalog: Catalog, base_url: str) -> list[Item]:
+        return [
+            item
+            for change in await catalog.newest_changes(MOST_UPDATES)
+            if (item := await self._item(change.name, base_url, change.at)) is not None
+        ]
+
+    async def _newest(self, catalog: Catalog, base_url: str) -> list[Item]:
+        return [
+            item
+            for name in await catalog.newest_projects(MOST_NEW)
+            if (item := await self._item(name, base_url, None, with_version=False)) is not None
+        ]
+
+    async def _of_one(self, request: Request, said: str) -> Response:
+        try:
+            name = normalize(said)
+            project = await self._project(name)
+        except (InvalidName, FileNotFoundError, BadPage):
+            return not_found()
+        newest = sorted(project.releases.values(), key=lambda one: _uploaded(one) or 0, reverse=True)
+        items = [
+            Item(one.version, _link(request.base_url, name), "", _uploaded(one)) for one in newest[:MOST_NEW]
+        ]
+        return _feed(f"releases of {project.display}", request.base_url, items)
+
+    async def _project(self, name: NormalizedName) -> Project:
+        page, kind = self._projects.page(name)
+        return await asyncio.to_thread(self._projects.read, page, kind, name)
+
+    async def _item(
+        self, name: NormalizedName, base_url: str, at: float | None, *, with_version: bool = True
+    ) -> Item | None:
+        try:
+            project = await self._project(name)
+        except (FileNotFoundError, BadPage):
+            return None
+        newest = project.newest
+        if newest is None:
+            return None
+        said = await asyncio.to_thread(self._projects.metadata, newest)
+        title = f"{project.display} {newest.version}" if with_version else project.display
+        return Item(title, _link(base_url, name), said.get("summary") or "", _uploaded(newest) or at)
+
+
+class Stats:
+    """Answers `/stats/`."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._largest: tuple[int, dict[str, dict[str, int]]] | None = None
+        self._looking = asyncio.Lock()
+
+    async def answer(self, request: Request) -> Response:
+        """Return how much is here, and the largest projects as of the day's first question."""
+        if request.path not in {"/stats", "/stats/"}:
+            return not_found()
+        async with self._records.catalog() as catalog:
+            counts = await catalog.counts()
+            async with self._looking:
+                head = (await catalog.state()).head
+                if self._largest is None or self._largest[0] != head:
+                    rows = await catalog.largest(MOST_LARGE)
+                    self._largest = head, {name: {"size": size} for name, size in rows}
+        said = {"top_packages": self._largest[1], "total_packages_size": counts["bytes"]}
+        return json_answer(200, said, [("cache-control", f"max-age={_DAY}, public"), ("vary", "Accept")])
+
+
+def _uploaded(release: Release) -> float | None:
+    said = min((file.upload_time for file in release.files if file.upload_time), default=None)
+    try:
+        return None if said is None else datetime.fromisoformat(said).replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _link(base_url: str, name: NormalizedName) -> str:
+    return f"{base_url}/simple/{name}/"
+
+
+def _feed(title: str, base_url: str, items: list[Item]) -> Response:
+    said = "".join(map(_rendered, items))
+    body = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0"><channel>'
+        f"<title>{_text(title)}</title><link>{_text(base_url)}/</link><description>{_text(title)} of this mirror"
+        f"</description><language>en</language>{said}</channel></rss>\n"
+    ).encode()
+    headers = [
+        ("content-type", "text/xml; charset=utf-8"),
+        ("cache-control", "max-age=600, public"),
+        ("etag", content_etag(body)),
+        *CORS,
+    ]
+    return Response(200, headers, body)
+
+
+def _rendered(item: Item) -> str:
+    at = "" if item.at is None else f"<pubDate>{formatdate(item.at, usegmt=True)}</pubDate>"
+    link = _text(item.link)
+    return (
+        f"<item><title>{_text(item.title)}</title><link>{link}</link>"
+        f'<guid isPermaLink="false">{link}#{_text(item.title)}</guid>'
+        f"<description>{_text(item.description)}</description>{at}</item>"
+    )
+
+
+def _text(said: str) -> str:
+    return escape(without_illegal(said))
