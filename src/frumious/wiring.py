@@ -36,6 +36,7 @@ from frumious.upstream.simple_api import SimpleApiUpstream
 
 if TYPE_CHECKING:
     from frumious.server.adapter import Adapter
+    from frumious.server.counters import Counters
 
 CONTACT = "https://example.org/frumious"
 PYPI_REQUESTS_PER_SECOND = 200.0
@@ -333,15 +334,27 @@ def requests_per_second(settings: Settings) -> float | None:
     return PYPI_REQUESTS_PER_SECOND if settings.master == default_master() else None
 
 
-def make_adapter(settings: Settings) -> Adapter:
-    """Return what a worker of `serve` answers with; nothing is opened before it is asked for."""
-    from frumious.server.adapter import Adapter, Public  # noqa: PLC0415 - only `serve` pays for the HTTP server
+def make_adapter(settings: Settings, counters: Counters) -> Adapter:
+    """Return what a worker of `serve` answers with; no catalog is opened before it is asked for.
+
+    Raises OSError for an access log that cannot be written.
+    """
+    # Only `serve` pays for the HTTP server.
+    from frumious.server.access import Access, Guarded  # noqa: PLC0415
+    from frumious.server.access_log import AccessLog  # noqa: PLC0415
+    from frumious.server.adapter import Adapter, Public  # noqa: PLC0415
     from frumious.server.build import SiteOptions, build_site  # noqa: PLC0415
+    from frumious.server.metrics import Metrics  # noqa: PLC0415
     from frumious.server.records import Records  # noqa: PLC0415
+    from frumious.server.site import Route  # noqa: PLC0415
 
     def records() -> Records:
         return Records(lambda: open_catalog(settings.catalog, read_only=True), settings.catalog)
 
+    mine = records()
+    metrics = Metrics(
+        mine, counters, settings.directory, for_everybody=settings.server_metrics == "everybody"
+    )
     site = build_site(
         SiteOptions(
             web=settings.directory / "web",
@@ -350,7 +363,16 @@ def make_adapter(settings: Settings) -> Adapter:
             page_max_age=settings.server_page_max_age,
             page_cache=settings.server_page_cache,
         ),
+        mine,
         records(),
-        records(),
+        {"metrics": Route(metrics.answer)},
     )
-    return Adapter(site, Public(settings.server_base_url))
+    observers = [counters.observe]
+    if settings.server_access_log != "off":
+        place = settings.server_access_log
+        observers.append(AccessLog(place if isinstance(place, Path) else None).observe)
+    return Adapter(
+        site if settings.server_users is None else Guarded(site, Access(settings.server_users)),
+        Public(settings.server_base_url, settings.server_trusted_proxies),
+        tuple(observers),
+    )

@@ -29,6 +29,7 @@ from frumious.cli.console import (
     tell,
     watching,
 )
+from frumious.cli.credentials_command import run_credentials
 from frumious.cli.delete_command import read_names, run_delete
 from frumious.cli.exit_codes import (
     THEIR_COMMANDS,
@@ -389,6 +390,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "plan": _inspect,
     "explain": _inspect,
     "serve": _serve,
+    "credentials": run_credentials,
     "status": _status,
     "verify": _verify,
     "delete": _delete,

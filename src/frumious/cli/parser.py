@@ -83,6 +83,7 @@ def build_parser(prog: str) -> argparse.ArgumentParser:
     _add_common(explain, defaults=False)
 
     _add_serve(commands)
+    _add_credentials(commands)
     _add_status(commands)
     _add_verify(commands)
     _add_delete(commands)
@@ -143,6 +144,20 @@ def _add_serve(commands: Commands) -> None:
         "--workers", type=workers, metavar="N", help="so many processes, instead of [server] workers"
     )
     _add_common(serve, defaults=False)
+
+
+def _add_credentials(commands: Commands) -> None:
+    credentials = commands.add_parser(
+        "credentials",
+        help="make a line for the file of those who may read",
+        description="Print a line for the file that [server] users names: of a password, which is asked for or read from standard input, or of a token, which is made and shown once on standard error.",
+        allow_abbrev=False,
+    )
+    credentials.add_argument("name", metavar="NAME", help="who it is")
+    credentials.add_argument(
+        "--token", action="store_true", help="make a token: long, random, and quick to check"
+    )
+    _add_common(credentials, defaults=False)
 
 
 def _add_status(commands: Commands) -> None:

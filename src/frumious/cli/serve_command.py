@@ -8,23 +8,34 @@ import ipaddress
 import os
 import socket
 import ssl
+import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from frumious.cli.console import log
-from frumious.config import Loaded, Settings
+from frumious.cli.console import log, tell
+from frumious.config import Loaded, Settings, load
 from frumious.errors import ConfigError, NothingToServe, NotListening
+from frumious.server.access import BadUsers, read_users
+from frumious.server.access_log import AccessLog
 from frumious.sync.summary import ExitCode
 from frumious.wiring import make_adapter
 
+if TYPE_CHECKING:
+    from frumious.server.adapter import Adapter
+
 MOST_WORKERS = 4
+_FIRST_OF_SYSTEMD = 3
 
 
 def run_serve(parsed: argparse.Namespace, loaded: Loaded) -> int:
     """Serve the mirror until a signal asks for the end; returns the exit code."""
+    from frumious.server.counters import Counters
     from frumious.server.run import RunOptions, run_server
 
     settings = _asked(parsed, loaded.settings)
-    _check_tls(loaded)
+    check(loaded)
     _check_tree(settings)
     with _listen(settings) as listening:
         options = RunOptions(
@@ -36,12 +47,82 @@ def run_serve(parsed: argparse.Namespace, loaded: Loaded) -> int:
         url = _url(listening, settings)
         log.info("serving %s at %s/ by %d workers", settings.directory, url, options.workers)
         log.info("pip install --index-url %s/simple/ NAME", settings.server_base_url or url)
-        asked_to = run_server(listening, lambda: make_adapter(settings), options)
+        counters = Counters(options.workers)
+        current = Current(parsed, settings)
+
+        def make(worker: int, generation: int) -> Adapter:
+            counters.begin(worker, generation)
+            return make_adapter(current.settings, counters)
+
+        asked_to = run_server(listening, make, options, tell=tell_manager, reload=current.reload)
     if not asked_to:
         log.error("the workers died again and again; see above")
         return ExitCode.NOT_STARTED
     log.info("stopped")
     return ExitCode.WHOLE
+
+
+class Current:
+    """The settings that workers are made with; SIGHUP reads them again."""
+
+    def __init__(self, parsed: argparse.Namespace, settings: Settings) -> None:
+        self._parsed = parsed
+        self.settings = settings
+
+    def reload(self) -> None:
+        """Read the configuration again; one that cannot be used leaves everything as it is."""
+        tell_manager(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            loaded = load(self._parsed.config)
+            check(loaded)
+        except ConfigError as error:
+            tell(error)
+            log.error("the configuration was not read again; the server goes on as before")
+        else:
+            self._warn_of_restart(loaded.settings)
+            self.settings = _asked(self._parsed, loaded.settings)
+            log.info("the configuration was read again")
+        tell_manager("READY=1")
+
+    def _warn_of_restart(self, new: Settings) -> None:
+        asked = _asked(self._parsed, new)
+        for name in ("host", "port", "workers", "tls_certificate", "tls_key", "shutdown_timeout"):
+            if getattr(asked, f"server_{name}") != getattr(self.settings, f"server_{name}"):
+                log.warning(
+                    "[server] %s takes effect when the server is started again", name.replace("_", "-")
+                )
+
+
+def check(loaded: Loaded) -> None:
+    """Raise ConfigError for files of the settings that cannot be used, before a client finds out."""
+    _check_tls(loaded)
+    settings = loaded.settings
+    if settings.server_users is not None:
+        try:
+            read_users(settings.server_users)
+        except BadUsers as error:
+            raise ConfigError(
+                str(error), section="server", key="users", hint="make a line with `frumious credentials NAME`"
+            ) from None
+    if isinstance(settings.server_access_log, Path):
+        try:
+            AccessLog(settings.server_access_log).close()
+        except OSError as error:
+            raise ConfigError(
+                f"{settings.server_access_log} cannot be written ({error.strerror})",
+                section="server",
+                key="access-log",
+                hint="make its directory, or give it to the user that runs `frumious serve`",
+            ) from None
+
+
+def tell_manager(said: str) -> None:
+    """Tell systemd how far we are, where it has asked for that (sd_notify)."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out, suppress(OSError):
+        out.sendto(said.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
 def _asked(parsed: argparse.Namespace, settings: Settings) -> Settings:
@@ -79,7 +160,11 @@ def _check_tls(loaded: Loaded) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    """Return the listening socket; raises NotListening."""
+    """Return the listening socket, that of systemd where it gives one; raises NotListening."""
+    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS", "0") != "0":
+        listening = socket.socket(fileno=_FIRST_OF_SYSTEMD)
+        listening.setblocking(False)
+        return listening
     host, port = settings.server_host, settings.server_port
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -111,6 +196,8 @@ def _hint(error: OSError, port: int) -> str | None:
 
 def _url(listening: socket.socket, settings: Settings) -> str:
     scheme = "http" if settings.server_tls_certificate is None else "https"
+    if listening.family == socket.AF_UNIX:
+        return f"unix:{listening.getsockname()}"
     host, port = listening.getsockname()[:2]
     address = ipaddress.ip_address(host.partition("%")[0])
     if address.is_unspecified:

@@ -113,6 +113,7 @@ def _settings(values: Mapping[str, Any]) -> Settings:
     kept["max_bandwidth"] = kept["max_bandwidth"] or None
     kept["catalog"] = kept["catalog"] or kept["directory"] / CATALOG
     kept["run_after"] = kept["run_after"] or ()
+    kept["server_trusted_proxies"] = kept["server_trusted_proxies"] or ()
     return Settings(**kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import ipaddress
 import math
 import re
 import shlex
@@ -140,6 +141,19 @@ def read_host(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,255}", host, re.ASCII):
         raise Refused(hint="write the port into `port`" if "/" in text else None)
     return host
+
+
+def read_networks(text: str) -> tuple[str, ...]:
+    """Return networks, each in its canonical spelling."""
+    try:
+        return tuple(str(ipaddress.ip_network(part.strip(), strict=False)) for part in text.split(","))
+    except ValueError as error:
+        raise Refused(str(error)) from None
+
+
+def read_log_place(text: str) -> str | Path:
+    """Return `off`, `stderr`, or an absolute path."""
+    return text if text in {"off", "stderr"} else read_path(text)
 
 
 def read_root_uri(text: str) -> str:

@@ -7,10 +7,13 @@ from frumious.config.readers import (
     path_note,
     read_existing_file,
     read_host,
+    read_log_place,
+    read_networks,
     read_size,
     read_url,
     slash_note,
     whole,
+    word,
 )
 
 SERVING = "How it is served"
@@ -77,6 +80,49 @@ SERVER_OPTIONS: tuple[Option, ...] = (
         example="/etc/ssl/private/pypi.example.org.key",
         may_be_empty=True,
         note=path_note,
+        group=SERVING,
+    ),
+    Option(
+        section="server",
+        key="users",
+        read=read_existing_file,
+        allowed="a path of a file that is there, with the lines that `frumious credentials` makes",
+        doc="Serve only those whom this file names, by password or token (HTTP Basic or Bearer). It is read again when it "
+        "changes. Without it everybody may read.",
+        example="/etc/frumious/users",
+        may_be_empty=True,
+        note=path_note,
+        group=SERVING,
+    ),
+    Option(
+        section="server",
+        key="trusted-proxies",
+        read=read_networks,
+        allowed="addresses or networks, separated by commas",
+        doc="Proxies in front of the server. Only what they say of a client is believed: `X-Forwarded-For`, "
+        "`X-Forwarded-Proto` and `X-Forwarded-Host`.",
+        default_shown="none",
+        example="127.0.0.1, 192.0.2.0/24",
+        may_be_empty=True,
+        group=SERVING,
+    ),
+    Option(
+        section="server",
+        key="access-log",
+        read=read_log_place,
+        allowed="`off`, `stderr` or a path",
+        doc="Where each request is noted, in the combined format with the seconds it took at its end. A file is opened "
+        "anew at SIGHUP.",
+        default="off",
+        group=SERVING,
+    ),
+    Option(
+        section="server",
+        key="metrics",
+        read=word("local", "everybody"),
+        allowed="`local` or `everybody`",
+        doc="Who may read `/metrics`: programs of this machine and those whom `users` names, or everybody.",
+        default="local",
         group=SERVING,
     ),
     Option(

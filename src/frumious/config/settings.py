@@ -134,6 +134,13 @@ class Settings:
     server_workers: int | None
     server_tls_certificate: Path | None
     server_tls_key: Path | None
+    server_users: Path | None
+    server_trusted_proxies: tuple[str, ...]
+    """Networks."""
+    server_access_log: str | Path
+    """`off`, `stderr`, or a file."""
+    server_metrics: str
+    """`local` or `everybody`."""
     server_page_max_age: int
     """Seconds."""
     server_page_cache: int

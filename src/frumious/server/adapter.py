@@ -6,6 +6,7 @@ from an open file, block by block.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import signal
@@ -13,25 +14,24 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined] # exported in all but name
 
 from frumious import __version__
-from frumious.server.http import FileBody, Request, Response, TooLong
+from frumious.server.http import Answer, FileBody, HeaderLookup, Request, Response, TooLong
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
-    from frumious.server.site import Site
-
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 SERVER: Final = ("server", f"frumious/{__version__}")
 _BLOCK: Final = 256 << 10
 _SMALL: Final = 128 << 10
 """Bytes up to which a file in the page cache is sent at once: several times faster than by the threads of granian."""
+_MOST_CLIENTS: Final = 4096
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}\Z", re.ASCII)
 
 Observe = Callable[[Request, Response, float], None]
@@ -44,6 +44,8 @@ class Public:
 
     base_url: str | None = None
     """Without a final slash; None: what the request was sent to."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of proxies whose word on a client is taken."""
 
     @property
     def prefix(self) -> str:
@@ -51,11 +53,18 @@ class Public:
         return "" if self.base_url is None else re.sub(r"^[a-z]+://[^/]*", "", self.base_url)
 
 
+class Answering(Protocol):
+    """A site, or what stands before one."""
+
+    def answer(self, request: Request, /) -> Answer: ...
+
+
 class Adapter:
     """The application as granian calls it."""
 
-    def __init__(self, site: Site, public: Public, observe: tuple[Observe, ...] = ()) -> None:
+    def __init__(self, site: Answering, public: Public, observe: tuple[Observe, ...] = ()) -> None:
         self._site = site
+        self._trusted = Trusted(public.trusted_proxies) if public.trusted_proxies else None
         self._base_url = public.base_url
         self._prefix = public.prefix
         self._observe = observe
@@ -86,16 +95,70 @@ class Adapter:
         path, prefix = scope.path, self._prefix
         if prefix and path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}:
             path = path[len(prefix) :] or "/"
+        client = scope.client.rpartition(":")[0]
+        base_url = self._base_url or _origin(scope)
+        if self._trusted is not None and self._trusted.covers(client):
+            client = self._trusted.client(headers("x-forwarded-for"), client)
+            base_url = self._base_url or _forwarded_origin(headers, base_url)
         return Request(
             scope.method,
             path,
             scope.query_string,
             headers,
-            scope.client.rpartition(":")[0],
-            self._base_url or _origin(scope),
+            client,
+            base_url,
             prefix,
             lambda limit: _read(protocol, limit),
         )
+
+
+class Trusted:
+    """Proxies whose word on a client is taken."""
+
+    def __init__(self, networks: tuple[str, ...]) -> None:
+        self._networks = tuple(map(ipaddress.ip_network, networks))
+        self._known: dict[str, bool] = {}
+
+    def covers(self, client: str) -> bool:
+        """Say whether an address is a trusted proxy's."""
+        known = self._known.get(client)
+        if known is None:
+            if len(self._known) > _MOST_CLIENTS:
+                self._known.clear()
+            known = self._known[client] = self._looked_up(client)
+        return known
+
+    def client(self, forwarded_for: str | None, proxy: str) -> str:
+        """Return the address nearest to us that is not a trusted proxy's: what stands before it may be made up."""
+        said = [part.strip().removeprefix("[").partition("]")[0] for part in (forwarded_for or "").split(",")]
+        for one in reversed(said):
+            if not _is_address(one):
+                break
+            proxy = one
+            if not self.covers(one):
+                break
+        return proxy
+
+    def _looked_up(self, client: str) -> bool:
+        if not _is_address(client.strip("[]")):
+            return False
+        address = ipaddress.ip_address(client.strip("[]"))
+        return any(address in network for network in self._networks)
+
+
+def _is_address(said: str) -> bool:
+    try:
+        ipaddress.ip_address(said)
+    except ValueError:
+        return False
+    return True
+
+
+def _forwarded_origin(headers: HeaderLookup, origin: str) -> str:
+    scheme, _, host = origin.partition("://")
+    said_scheme, said_host = headers("x-forwarded-proto"), headers("x-forwarded-host")
+    scheme = said_scheme if said_scheme in {"http", "https"} else scheme
+    return f"{scheme}://{said_host if said_host and _HOST.match(said_host) else host}"
 
 
 async def _send(response: Response, method: str, protocol: HTTPProtocol) -> None:
@@ -122,7 +185,10 @@ async def _send(response: Response, method: str, protocol: HTTPProtocol) -> None
 
 def _cached(body: FileBody) -> bytes | None:
     """Return what a file says where that is in memory already, so that nothing has to be waited for; else None."""
-    descriptor = os.open(body.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(body.path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
     try:
         buffer = bytearray(body.length)
         read = os.preadv(descriptor, [buffer], body.start, os.RWF_NOWAIT)

@@ -28,8 +28,6 @@ class SiteOptions:
     """Seconds."""
     page_cache: int = 32 << 20
     """Bytes."""
-    private: bool = False
-    """Caches that several people share must not keep what is answered."""
 
 
 def build_site(
@@ -37,9 +35,8 @@ def build_site(
 ) -> Site:
     """Return the site over one tree and its catalog, which `slow_records` opens once more for what takes long."""
     tree = Tree(options.web)
-    whose = "private" if options.private else "public"
     pages = PageStore(
-        tree, capacity=options.page_cache, cache_control=f"max-age={options.page_max_age}, {whose}"
+        tree, capacity=options.page_cache, cache_control=f"max-age={options.page_max_age}, public"
     )
     simple = SimpleApi(pages, hash_index=options.hash_index)
     files = Files(tree, simple, root_uri=options.root_uri)

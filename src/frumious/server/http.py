@@ -46,6 +46,8 @@ class Request:
     prefix: str = ""
     """The path of `base_url`: what stands before every path in a redirect."""
     read_body: BodyReader | None = None
+    is_known: bool = False
+    """Whoever asks has shown who he is."""
 
     async def body(self, limit: int) -> bytes:
         """Return the body; raises TooLong for one of more than `limit` bytes."""

@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -45,14 +46,28 @@ class RunOptions:
     key: Path | None = None
 
 
-def run_server(listening: socket.socket, make: Callable[[], Adapter], options: RunOptions) -> bool:
-    """Serve until SIGTERM or SIGINT; SIGHUP makes every worker anew. `make` is called in each worker.
+Make = Callable[[int, int], Adapter]
+"""Makes what a worker answers with, in that worker: its number from 0, and how many had that number before it."""
 
-    Returns whether the end was asked for: False, where workers died again and again.
+
+def run_server(
+    listening: socket.socket,
+    make: Make,
+    options: RunOptions,
+    *,
+    tell: Callable[[str], None],
+    reload: Callable[[], None],
+) -> bool:
+    """Serve until SIGTERM or SIGINT; SIGHUP calls `reload` and makes every worker anew.
+
+    `tell` gets what is for the service manager: READY, RELOADING, STOPPING. Returns whether the end was asked for: False, where workers died again and again.
     """
     # Not spawned: a worker needs what the parent has read, and the socket. The parent has no threads when it forks first.
     multiprocessing.set_start_method("fork", force=True)
     server = _Server(listening, options)
+    server.on_startup(lambda: tell("READY=1"))
+    server.on_reload(reload)
+    server.on_shutdown(lambda: tell("STOPPING=1"))
     server.serve(target_loader=cast("Any", make), wrap_loader=False)
     return server.interrupt_signal
 
@@ -62,6 +77,7 @@ class _Server(MPServer):
 
     def __init__(self, listening: socket.socket, options: RunOptions) -> None:
         self._listening = listening
+        self._generations = [0] * options.workers
         super().__init__(
             "frumious",
             interface=Interfaces.RSGI,
@@ -83,7 +99,9 @@ class _Server(MPServer):
         )
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> WorkerProcess:  # type: ignore[override] # as theirs
-        worker = super()._spawn_worker(idx, target, callback_loader)
+        generation = self._generations[idx]
+        self._generations[idx] += 1
+        worker = super()._spawn_worker(idx, target, partial(callback_loader, idx, generation))
         # Between its birth and the moment when it heeds signals a worker has our handlers, and would lose the one that
         # asks it to stop. So it is born with signals held back, and lets them in when it can (`Adapter.__rsgi_init__`).
         start = worker.inner.start
