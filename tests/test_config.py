@@ -102,6 +102,19 @@ def test_a_file_with_a_directory_alone_has_every_default():
         cleanup_todo=False,
         delete_missing_packages=False,
         verifiers=None,
+        server_host="127.0.0.1",
+        server_port=8080,
+        server_base_url=None,
+        server_workers=None,
+        server_tls_certificate=None,
+        server_tls_key=None,
+        server_users=None,
+        server_trusted_proxies=(),
+        server_access_log="off",
+        server_metrics="local",
+        server_page_max_age=600,
+        server_page_cache=32 << 20,
+        server_shutdown_timeout=30,
         diff_file=None,
         diff_append_epoch=False,
         exit_codes="frumious",
@@ -570,7 +583,66 @@ def test_every_option_whose_text_is_not_free_has_a_wrong_value_above():
         "platforms",
     }
 
-    assert {option.key for option in OPTIONS if not option.is_filter} - free == {key for key, _, _ in WRONG}
+    ours = [option for option in OPTIONS if not option.is_filter]
+    assert {option.key for option in ours if option.section != "server"} - free == {
+        key for key, _, _ in WRONG
+    }
+    assert {option.key for option in ours if option.section == "server"} == {
+        key for key, _, _ in SERVER_WRONG
+    }
+
+
+SERVER_WRONG = [
+    ("host", "http://127.0.0.1", "an address"),
+    ("port", "65536", "0 to 65535"),
+    ("base-url", "pypi.example.org", "http:// or https://"),
+    ("workers", "0", "1 to 256"),
+    ("tls-certificate", "/a\0b", "a path"),
+    ("tls-key", "/a\0b", "a path"),
+    ("users", "/a\0b", "a path"),
+    ("trusted-proxies", "127.0.0.1, nonsense", "addresses or networks"),
+    ("access-log", "/a\0b", "`off`, `stderr`"),
+    ("metrics", "nobody", "`local` or `everybody`"),
+    ("page-max-age", "-1", "0 to 86400"),
+    ("page-cache", "much", "bytes"),
+    ("shutdown-timeout", "0", "1 to 3600"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "allowed"), SERVER_WRONG)
+def test_a_wrong_value_of_the_server_is_named_the_same_way(key, value, allowed):
+    error = refused(f"\n[server]\n{key} = {value}\n")
+
+    assert str(error).startswith(f"m.conf:6: [server] {key}: ")
+    assert allowed in str(error).partition("; allowed: ")[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "value"),
+    [
+        ("host = [::1]", "server_host", "::1"),
+        ("port = 0", "server_port", 0),
+        ("base-url = https://example.org/mirror/", "server_base_url", "https://example.org/mirror"),
+        ("workers = 3", "server_workers", 3),
+        ("users = /etc/users", "server_users", Path("/etc/users")),
+        (
+            "trusted-proxies = 127.0.0.1, 192.0.2.9/24",
+            "server_trusted_proxies",
+            ("127.0.0.1/32", "192.0.2.0/24"),
+        ),
+        ("access-log = stderr", "server_access_log", "stderr"),
+        ("access-log = /var/log/f", "server_access_log", Path("/var/log/f")),
+        ("metrics = everybody", "server_metrics", "everybody"),
+        ("page-cache = 1M", "server_page_cache", 1 << 20),
+    ],
+)
+def test_settings_of_the_server(line, field, value):
+    assert getattr(settings(f"\n[server]\n{line}\n"), field) == value
+
+
+@pytest.mark.parametrize("key", ["tls-certificate", "tls-key"])
+def test_a_certificate_and_its_key_go_together(key):
+    assert f"[server] {key}" in str(refused(f"\n[server]\n{key} = /x.pem\n"))
 
 
 @pytest.mark.parametrize(

@@ -169,7 +169,7 @@ def test_the_configuration_is_read_again(tree, tmp_path):
         assert "max-age=5," in server.ask("/simple/").headers["cache-control"]
         for text, said in (
             ("page-max-age = nonsense", "goes on as before"),
-            ("page-max-age = 7\nshutdown-timeout = 3", "shutdown timeout takes effect when"),
+            ("page-max-age = 7\nshutdown-timeout = 3", "shutdown-timeout takes effect when"),
         ):
             write_config(config, tree.web.parent, text)
             server.process.send_signal(signal.SIGHUP)

@@ -101,19 +101,16 @@ def check(loaded: Loaded) -> None:
         try:
             read_users(settings.server_users)
         except BadUsers as error:
-            raise ConfigError(
-                str(error), section="server", key="users", hint="make a line with `frumious credentials NAME`"
+            raise _refused(
+                loaded, "users", str(error), "make a line with `frumious credentials NAME`"
             ) from None
     if isinstance(settings.server_access_log, Path):
         try:
             AccessLog(settings.server_access_log).close()
         except OSError as error:
-            raise ConfigError(
-                f"{settings.server_access_log} cannot be written ({error.strerror})",
-                section="server",
-                key="access-log",
-                hint="make its directory, or give it to the user that runs `frumious serve`",
-            ) from None
+            said = f"{settings.server_access_log} cannot be written ({error.strerror})"
+            hint = "make its directory, or give it to the user that runs `frumious serve`"
+            raise _refused(loaded, "access-log", said, hint) from None
 
 
 def tell_manager(said: str) -> None:
@@ -145,18 +142,23 @@ def _check_tls(loaded: Loaded) -> None:
     certificate, key = loaded.settings.server_tls_certificate, loaded.settings.server_tls_key
     if certificate is None or key is None:
         return
+    for setting, path in (("tls-certificate", certificate), ("tls-key", key)):
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise _refused(loaded, setting, f"{path} cannot be read ({error.strerror})") from None
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        place = loaded.places.get(("server", "tls-certificate"))
-        raise ConfigError(
-            f"{certificate} and {key} cannot be used together: {getattr(error, 'reason', None) or error.args[-1]}",
-            file=loaded.source,
-            section="server",
-            key="tls-certificate",
-            line=place.line if place else None,
-            hint="both are PEM: a certificate with its chain, and its key without a password",
-        ) from None
+        said = f"{certificate} and {key} cannot be used together: {getattr(error, 'reason', None) or error.args[-1]}"
+        hint = "both are PEM: a certificate with its chain, and its key without a password"
+        raise _refused(loaded, "tls-certificate", said, hint) from None
+
+
+def _refused(loaded: Loaded, key: str, said: str, hint: str | None = None) -> ConfigError:
+    place = loaded.places.get(("server", key))
+    line = place.line if place else None
+    return ConfigError(said, file=loaded.source, section="server", key=key, line=line, hint=hint)
 
 
 def _listen(settings: Settings) -> socket.socket:

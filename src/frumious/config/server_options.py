@@ -5,10 +5,10 @@ from __future__ import annotations
 from frumious.config.option import InFile, Option
 from frumious.config.readers import (
     path_note,
-    read_existing_file,
     read_host,
     read_log_place,
     read_networks,
+    read_path,
     read_size,
     read_url,
     slash_note,
@@ -63,8 +63,8 @@ SERVER_OPTIONS: tuple[Option, ...] = (
     Option(
         section="server",
         key="tls-certificate",
-        read=read_existing_file,
-        allowed="a path of a file that is there: a certificate with its chain, PEM",
+        read=read_path,
+        allowed="a path of a file: a certificate with its chain, PEM",
         doc="Serve https with this certificate; needs `tls-key`.",
         example="/etc/ssl/certs/pypi.example.org.pem",
         may_be_empty=True,
@@ -74,8 +74,8 @@ SERVER_OPTIONS: tuple[Option, ...] = (
     Option(
         section="server",
         key="tls-key",
-        read=read_existing_file,
-        allowed="a path of a file that is there: the key of `tls-certificate`, PEM, without a password",
+        read=read_path,
+        allowed="a path of a file: the key of `tls-certificate`, PEM, without a password",
         doc="The private key of `tls-certificate`.",
         example="/etc/ssl/private/pypi.example.org.key",
         may_be_empty=True,
@@ -85,8 +85,8 @@ SERVER_OPTIONS: tuple[Option, ...] = (
     Option(
         section="server",
         key="users",
-        read=read_existing_file,
-        allowed="a path of a file that is there, with the lines that `frumious credentials` makes",
+        read=read_path,
+        allowed="a path of a file with the lines that `frumious credentials` makes",
         doc="Serve only those whom this file names, by password or token (HTTP Basic or Bearer). It is read again when it "
         "changes. Without it everybody may read.",
         example="/etc/frumious/users",

@@ -36,7 +36,9 @@ _REMEMBERED_SECONDS: Final = 300.0
 _MOST_REMEMBERED: Final = 4096
 _LOOK_SECONDS: Final = 1.0
 _LONGEST: Final = 4096
-_LINE = re.compile(r"(?P<name>[^:\s#\x00-\x1f][^:\x00-\x1f\x7f]{0,199}):(?P<secret>(?:scrypt|sha256)\$[A-Za-z0-9+/=$]{1,400})\Z")
+_LINE = re.compile(
+    r"(?P<name>[^:\s#\x00-\x1f][^:\x00-\x1f\x7f]{0,199}):(?P<secret>(?:scrypt|sha256)\$[A-Za-z0-9+/=$]{1,400})\Z"
+)
 _OPEN: Final = frozenset({"/health"})
 """What says nothing of the mirror."""
 

@@ -56,7 +56,9 @@ class Public:
 class Answering(Protocol):
     """A site, or what stands before one."""
 
-    def answer(self, request: Request, /) -> Answer: ...
+    def answer(self, request: Request, /) -> Answer:
+        """Return the response, or what becomes it; never raises."""
+        ...
 
 
 class Adapter:

@@ -23,9 +23,13 @@ _GZIP = 16 + zlib.MAX_WBITS
 class Compressor(Protocol):
     """One stream on its way to being compressed."""
 
-    def compress(self, data: bytes, /) -> bytes: ...
+    def compress(self, data: bytes, /) -> bytes:
+        """Take the next bytes, and return what is ready."""
+        ...
 
-    def flush(self) -> bytes: ...
+    def flush(self) -> bytes:
+        """Return the rest: nothing more comes."""
+        ...
 
 
 def compressor(coding: str, size: int) -> Compressor:

@@ -55,7 +55,11 @@ class Request:
 
 
 class HeaderLookup(Protocol):
-    def __call__(self, name: str, /) -> str | None: ...
+    """The headers of a request."""
+
+    def __call__(self, name: str, /) -> str | None:
+        """Return what the header of a lower-case name says, None where it is not there."""
+        ...
 
 
 BodyReader: TypeAlias = Callable[[int], Awaitable[bytes]]
