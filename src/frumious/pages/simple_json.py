@@ -353,6 +353,19 @@ def render_project_list(projects: Iterable[ListedProject], serial: int) -> Itera
     return chunks(_write_list(projects, serial))
 
 
+def render_serials(projects: Iterable[ListedProject]) -> Iterator[bytes]:
+    """Yield an object of normalized names and serials in blocks: shadowmire's `local.json` (conformance 92)."""
+    return chunks(_write_serials(projects))
+
+
+def _write_serials(projects: Iterable[ListedProject]) -> Iterator[bytes]:
+    separator = b"{"
+    for batch in batches(projects, 256):
+        yield separator + _ENCODER.encode({normalize(one.name): one.serial or 0 for one in batch})[1:-1]
+        separator = b","
+    yield b"{}\n" if separator == b"{" else b"}\n"
+
+
 def _write_list(projects: Iterable[ListedProject], serial: int) -> Iterator[bytes]:
     yield b'{"meta":' + _ENCODER.encode(_OurMeta(serial, API_VERSION)) + b',"projects":['
     separator = b""

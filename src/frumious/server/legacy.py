@@ -51,15 +51,23 @@ def legacy_routes(
 ) -> Mapping[str, Route]:
     """Return the routes by first segment; what looks at every file asks `slow_records`, and keeps nobody waiting."""
     calls = XmlRpc(records, NameSearch(records, projects))
+    documents = LegacyJson(tree, projects)
     return {
-        "pypi": Route(PypiPaths(LegacyJson(tree, projects), calls).answer, _CALLS),
+        "pypi": Route(PypiPaths(documents, calls).answer, _CALLS),
         "RPC2": Route(
             lambda request: calls.answer(request) if request.method == "POST" else other_method(("POST",)),
             _CALLS,
         ),
+        "json": Route(lambda request: _document(documents, request)),
         "rss": Route(Feeds(records, projects).answer),
         "stats": Route(Stats(slow_records).answer),
     }
+
+
+def _document(documents: LegacyJson, request: Request) -> Answer:
+    """Answer `/json/<name>`, where static mirrors have the same document (conformance 92)."""
+    name = request.path[len("/json/") :]
+    return not_found() if not name or "/" in name else documents.answer(request, name, None)
 
 
 def _is_plain(name: str) -> bool:

@@ -686,7 +686,8 @@ class _Run:
     async def _publish_root(self, head: int, owed: Sequence[Owed], *, whole: bool) -> bool:
         state = await self._ports.catalog.state()
         kinds = self._options.rendering.kinds
-        present = await self._ports.storage.stat([layout.root_page_key(kind) for kind in kinds])
+        lists = [*map(layout.root_page_key, kinds), layout.LOCAL_JSON]
+        present = await self._ports.storage.stat(lists)
         if self._options.skip_root or (not state.root_stale and all(present)):
             return False
         if not whole and not self._typed and await self._is_taking_over(state):

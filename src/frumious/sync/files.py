@@ -69,6 +69,10 @@ async def write_root(
             f"{STAGING}r3", _async(simple_json.render_project_list(projects, head)), Expected(), options
         )
         moves.append((f"{STAGING}r3", json))
+    # What mirrors of this mirror follow moves after the list that it repeats.
+    await storage.put(f"{STAGING}r4", _async(simple_json.render_serials(projects)), Expected(), options)
+    await storage.write([Item(f"{STAGING}r5", f"{head}\n".encode(), options)])
+    moves += [(f"{STAGING}r4", layout.LOCAL_JSON), (f"{STAGING}r5", layout.LOCAL_SERIAL)]
     await storage.barrier()
     await storage.move(moves)
     await storage.delete([layout.root_page_key(kind) for kind in PageKind if kind not in rendering.kinds])
