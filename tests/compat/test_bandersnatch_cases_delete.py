@@ -9,7 +9,9 @@ from support.bandersnatch import real_bandersnatch
 from support.drop_in import DropIn, u0
 from support.index import serve
 
-STATE = {"simple/index.html", "simple/index.v1_html", "simple/index.v1_json"}
+STATE = {
+    "simple/index.html", "simple/index.v1_html", "simple/index.v1_json", "local.json", "local.db.serial",
+}  # fmt: skip
 """The project list, which bandersnatch leaves as it is."""
 
 

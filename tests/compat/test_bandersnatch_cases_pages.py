@@ -35,7 +35,7 @@ def test_case_09_a_first_run_leaves_the_tree_that_bandersnatch_leaves(drop_in):
     sidecar = f"{drop_in.index.file(WHEEL).path[1:]}.metadata"
     pages = {f"simple/{folder}{form}" for folder in ("", "a/", "foo-bar/") for form in FORMS}
     tree = drop_in.tree()
-    assert tree.keys() == {*files, sidecar, *pages}
+    assert tree.keys() == {*files, sidecar, *pages, "local.json", "local.db.serial"}
     assert [tree[name] for name in files] == [drop_in.index.blobs[f"/{name}"].content for name in files]
     assert tree[sidecar] == drop_in.index.file(WHEEL).metadata
     assert re.fullmatch(r"\d{8}T\d\d:\d\d:\d\d\n", drop_in.text("web/last-modified"))

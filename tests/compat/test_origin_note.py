@@ -119,7 +119,9 @@ def test_what_appears_under_the_directory(mirror, index):
     assert (mirror.directory / "generation").read_text() == "5"
     assert (mirror.directory / "status").read_text() == str(index.serial)
     web = mirror.directory / "web"
-    assert {path.name for path in web.iterdir()} == {"last-modified", "local-stats", "packages", "simple"}
+    assert {path.name for path in web.iterdir()} == {
+        "last-modified", "local-stats", "packages", "simple", "local.json", "local.db.serial",
+    }  # fmt: skip
     assert (web / "local-stats/days").is_dir()
     assert (web / "simple/1020-nester/index.html").is_file()
     for project in ("1020-nester", "0805nexter"):

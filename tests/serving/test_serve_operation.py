@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from frumious.server.adapter import Trusted
 from support.installers import isolated
 from support.program import BIN, run
 from support.serving import serving, write_config
@@ -94,10 +95,17 @@ def test_netrc_logs_in_and_a_wrong_password_does_not(private, tmp_path):
 
 def test_what_was_asked_for_is_logged_without_secrets(private):
     server, token, folder = private
-    server.ask("/simple/snark/?x=1", Authorization=f"Bearer {token}", User_Agent='test "agent')
+    referer = f"http://u:{token}@example.org/?t={token}"
+    server.ask(
+        f"/simple/snark/?x={token}",
+        Referer=referer,
+        Authorization=f"Bearer {token}",
+        User_Agent='test "agent',
+    )
     text = (folder / "log").read_text()
 
-    assert '"GET /simple/snark/?x=1" 200' in text
+    assert '"GET /simple/snark/?..." 200' in text
+    assert '"http://example.org/"' in text
     assert token not in text
     assert "correct" not in text
 
@@ -158,6 +166,28 @@ def test_only_a_trusted_proxy_is_believed(tree, tmp_path):
             feed = server.ask("/rss/project/snark/releases.xml", **forwarded)
             assert f"<link>{origin or server.url}/simple/snark/</link>".encode() in feed.body
         assert log.read_text().splitlines()[-1].startswith(f"{client} - - ")
+
+
+@pytest.mark.parametrize(
+    ("said", "client"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("203.0.113.9, 127.0.0.1", "203.0.113.9"),
+        ("127.0.0.1", "127.0.0.1"),
+        ('fe80::1%x" forged', "unknown"),
+        ("::1%lo", "unknown"),
+        ("203.0.113.9:55", "unknown"),
+        ("nonsense", "unknown"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        (None, "::ffff:127.0.0.1"),
+        ("", "::ffff:127.0.0.1"),
+    ],
+)
+def test_what_a_proxy_says_of_a_client(said, client):
+    trusted = Trusted(("127.0.0.0/8",))
+
+    assert trusted.covers("::ffff:127.0.0.1"), "as a socket of IPv6 puts it"
+    assert trusted.client(said, "::ffff:127.0.0.1") == client
 
 
 # --- signals -----------------------------------------------------------------------------------------------------------

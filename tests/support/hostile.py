@@ -147,7 +147,9 @@ class Target:
             assert not path.is_symlink()
             assert path.resolve().is_relative_to(self.directory.resolve())
         web = self.directory / "web"
-        assert {p.name for p in web.iterdir()} <= {"simple", "packages", "local-stats", "last-modified"}
+        assert {p.name for p in web.iterdir()} <= {
+            "simple", "packages", "local-stats", "last-modified", "local.json", "local.db.serial",
+        }  # fmt: skip
         names = {p.name for p in (web / "simple").iterdir() if p.is_dir()}
         listed = {
             entry["name"].lower()

@@ -134,11 +134,15 @@ def with_pins(place) -> World:
     return world
 
 
+_SERIAL = re.compile(rb'"_last-serial":\d+|<!--SERIAL \d+-->')
+_SERIALS = {"web/local.json": re.compile(rb":\d+"), "web/local.db.serial": re.compile(rb"\d+")}
+
+
 def shape(world: World) -> dict[str, bytes]:
     """Return what is published and what lies in the trash, without serials: a step done twice has two of them."""
     tree = {key: world.read(key) or b"" for key in world.keys("web/") if key != "web/last-modified"}
     return {
-        **{key: re.sub(rb'"_last-serial":\d+|<!--SERIAL \d+-->', b"", body) for key, body in tree.items()},
+        **{key: _SERIALS.get(key, _SERIAL).sub(b"", body) for key, body in tree.items()},
         **dict.fromkeys(world.keys(".frumious/trash/"), b""),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -28,17 +29,23 @@ class AccessLog:
 
     def observe(self, request: Request, response: Response, seconds: float) -> None:
         """Write one line. A disk that is full costs the line, not the answer."""
-        target = f"{request.path}?{request.query}" if request.query else request.path
+        # What follows a question mark says little here, and may be somebody's secret.
+        target = f"{_plain(request.path)}{'?...' if request.query else ''}"
         headers = request.headers
         length = response.length if request.method != "HEAD" else 0
         line = (
-            f'{request.client or "-"} - - [{_now(int(time.time()))}] "{_plain(request.method)} {_plain(target)}" '
-            f'{response.status} {length} "{_plain(headers("referer"))}" "{_plain(headers("user-agent"))}" {seconds:.6f}\n'
+            f'{_plain(request.client)} - - [{_now(int(time.time()))}] "{_plain(request.method)} {target}" '
+            f'{response.status} {length} "{_plain(_without_secrets(headers("referer")))}" "{_plain(headers("user-agent"))}" {seconds:.6f}\n'
         )
         try:
             os.write(self._descriptor, line.encode())
         except OSError:
             return
+
+
+def _without_secrets(referer: str | None) -> str | None:
+    """Return an address without user, password and query."""
+    return None if referer is None else re.sub(r"//[^/@?#]*@", "//", referer.partition("?")[0])
 
 
 @lru_cache(maxsize=4)

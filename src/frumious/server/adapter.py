@@ -32,6 +32,8 @@ _BLOCK: Final = 256 << 10
 _SMALL: Final = 128 << 10
 """Bytes up to which a file in the page cache is sent at once: several times faster than by the threads of granian."""
 _MOST_CLIENTS: Final = 4096
+_NOBODY: Final = "unknown"
+"""Who asks, where a trusted proxy says something that is no address."""
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}\Z", re.ASCII)
 
 Observe = Callable[[Request, Response, float], None]
@@ -114,6 +116,12 @@ class Adapter:
         )
 
 
+def plain_address(client: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return an address, that of IPv4 where a socket of IPv6 wraps it; raises ValueError."""
+    address = ipaddress.ip_address(client.strip("[]"))
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 class Trusted:
     """Proxies whose word on a client is taken."""
 
@@ -135,7 +143,7 @@ class Trusted:
         said = [part.strip().removeprefix("[").partition("]")[0] for part in (forwarded_for or "").split(",")]
         for one in reversed(said):
             if not _is_address(one):
-                break
+                return _NOBODY if one else proxy
             proxy = one
             if not self.covers(one):
                 break
@@ -144,11 +152,13 @@ class Trusted:
     def _looked_up(self, client: str) -> bool:
         if not _is_address(client.strip("[]")):
             return False
-        address = ipaddress.ip_address(client.strip("[]"))
+        address = plain_address(client)
         return any(address in network for network in self._networks)
 
 
 def _is_address(said: str) -> bool:
+    if "%" in said:  # a zone may be any text
+        return False
     try:
         ipaddress.ip_address(said)
     except ValueError:

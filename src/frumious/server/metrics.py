@@ -133,6 +133,7 @@ def _number(said: str | None) -> list[tuple[str, int]]:
 def is_loopback(client: str) -> bool:
     """Say whether an address is of this machine."""
     try:
-        return ipaddress.ip_address(client.strip("[]")).is_loopback
+        address = ipaddress.ip_address(client.strip("[]"))
     except ValueError:
         return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
