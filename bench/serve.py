@@ -58,7 +58,9 @@ def make_tree(web: Path) -> tuple[list[str], str]:
         folder.mkdir(parents=True)
         body = f'{{"files":[{",".join(entries)}],"meta":{{"_last-serial":7,"api-version":"1.4"}},"name":"{name}","versions":[]}}'
         (folder / "index.v1_json").write_text(body)
-        (folder / "index.html").write_text(f"<!DOCTYPE html><html><body>{body.replace('<', '')}</body></html>\n<!--SERIAL 7-->\n")
+        (folder / "index.html").write_text(
+            f"<!DOCTYPE html><html><body>{body.replace('<', '')}</body></html>\n<!--SERIAL 7-->\n"
+        )
 
     for number in range(PAGES):
         page(f"p{number}", 10_000)
@@ -100,12 +102,19 @@ class Servers:
         self._folder, self._web = folder, web
         self._running: list[subprocess.Popen[bytes]] = []
         self.ports: dict[str, int] = {}
-        self.environment = {key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")}
+        self.environment = {
+            key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")
+        }
 
     def start(self, name: str, *command: object) -> None:
         port = int(str(command[-1])) if str(command[-1]).isdecimal() else free_port()
         self._running.append(
-            subprocess.Popen(["taskset", "-c", "1", *map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment)
+            subprocess.Popen(
+                ["taskset", "-c", "1", *map(str, command)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=self.environment,
+            )
         )
         await_port(port)
         self.ports[name] = port
@@ -113,13 +122,30 @@ class Servers:
     def frumious(self) -> None:
         config = self._folder / "f.conf"
         config.write_text(f"[mirror]\ndirectory = {self._web.parent}\n")
-        self.start("frumious", ROOT / ".venv/bin/frumious", "-c", config, "serve", "--workers", 1, "--port", free_port())
+        self.start(
+            "frumious",
+            ROOT / ".venv/bin/frumious",
+            "-c",
+            config,
+            "serve",
+            "--workers",
+            1,
+            "--port",
+            free_port(),
+        )
 
     def nginx(self) -> None:
         port = free_port()
         user = "user root;" if os.getuid() == 0 else ""
-        (self._folder / "nginx.conf").write_text(NGINX.format(folder=self._folder, port=port, web=self._web, user=user))
-        self._running.append(subprocess.Popen(["taskset", "-c", "1", "nginx", "-c", str(self._folder / "nginx.conf")], stderr=subprocess.DEVNULL))
+        (self._folder / "nginx.conf").write_text(
+            NGINX.format(folder=self._folder, port=port, web=self._web, user=user)
+        )
+        self._running.append(
+            subprocess.Popen(
+                ["taskset", "-c", "1", "nginx", "-c", str(self._folder / "nginx.conf")],
+                stderr=subprocess.DEVNULL,
+            )
+        )
         await_port(port)
         self.ports["nginx"] = port
 
@@ -127,15 +153,47 @@ class Servers:
         """Start pypiserver and simple-repository-server over the same files; both make their pages of them."""
         home = self._folder / "peers"
         subprocess.run([sys.executable, "-m", "uv", "venv", "-q", home], check=True)
-        subprocess.run([sys.executable, "-m", "uv", "pip", "install", "-q", "--python", home / "bin/python", "pypiserver", "simple-repository-server"], check=True)
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "uv",
+                "pip",
+                "install",
+                "-q",
+                "--python",
+                home / "bin/python",
+                "pypiserver",
+                "simple-repository-server",
+            ],
+            check=True,
+        )
         flat = self._folder / "flat"
         for number in range(20):
             project = flat / f"p{number}"
             project.mkdir(parents=True)
             for release in range(25):  # about as long a page as the others have
                 (project / f"p{number}-1.{release}-py3-none-any.whl").write_bytes(b"PK\x05\x06" + bytes(18))
-        self.start("pypiserver", home / "bin/pypi-server", "run", "-i", "127.0.0.1", "--disable-fallback", flat, "-p", free_port())
-        self.start("simple-repository-server", home / "bin/simple-repository-server", flat, "--host", "127.0.0.1", "--port", free_port())
+        self.start(
+            "pypiserver",
+            home / "bin/pypi-server",
+            "run",
+            "-i",
+            "127.0.0.1",
+            "--disable-fallback",
+            flat,
+            "-p",
+            free_port(),
+        )
+        self.start(
+            "simple-repository-server",
+            home / "bin/simple-repository-server",
+            flat,
+            "--host",
+            "127.0.0.1",
+            "--port",
+            free_port(),
+        )
 
     def stop(self) -> None:
         for process in self._running:
@@ -144,13 +202,26 @@ class Servers:
             process.wait(20)
 
 
-def wrk(url: str, seconds: int, connections: int, *, headers: tuple[str, ...] = (), paths: list[str] | None = None) -> float:
+def wrk(
+    url: str, seconds: int, connections: int, *, headers: tuple[str, ...] = (), paths: list[str] | None = None
+) -> float:
     """Return answers per second; anything but success ends the benchmark."""
-    command = ["taskset", "-c", "0", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *(part for header in headers for part in ("-H", header))]
+    command = [
+        "taskset",
+        "-c",
+        "0",
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        *(part for header in headers for part in ("-H", header)),
+    ]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         if paths:
             listed = ",".join(f'"{path}"' for path in paths)
-            script.write(f"local p={{{listed}}} local i=0 request=function() i=i%#p+1 return wrk.format('GET',p[i]) end")
+            script.write(
+                f"local p={{{listed}}} local i=0 request=function() i=i%#p+1 return wrk.format('GET',p[i]) end"
+            )
             script.flush()
             command += ["-s", script.name]
         said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
@@ -208,12 +279,20 @@ def measure(servers: Servers, small: list[str], big: str, asked: argparse.Namesp
                     with urllib.request.urlopen(request) as answer:
                         headers = (*headers, f"If-None-Match: {answer.headers['ETag']}")
                 paths = pages[:20] if server not in {"frumious", "nginx"} else how.get("paths")
-                rate = wrk(base + how.get("path", "/"), asked.seconds, how["connections"], headers=headers, paths=paths)
+                rate = wrk(
+                    base + how.get("path", "/"),
+                    asked.seconds,
+                    how["connections"],
+                    headers=headers,
+                    paths=paths,
+                )
                 found[name].setdefault(server, []).append(rate)
     print(f"{'':18}" + "".join(f"{server:>26}" for server in servers.ports) + f"{'of nginx':>10}")
     for name, rates in found.items():
         middle = {server: statistics.median(values) for server, values in rates.items()}
-        row = "".join(f"{middle[server]:>20,.0f} /s   " if server in middle else f"{'':26}" for server in servers.ports)
+        row = "".join(
+            f"{middle[server]:>20,.0f} /s   " if server in middle else f"{'':26}" for server in servers.ports
+        )
         print(f"{name:18}{row}{middle['frumious'] / middle['nginx']:>10.2f}")
 
 

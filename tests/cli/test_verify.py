@@ -128,6 +128,10 @@ def empty(path):
     path.write_bytes(b"")
 
 
+def ahead(path):
+    path.write_text("99999\n")
+
+
 def other_page(path):
     shutil.copy(path.parent.parent / "gamma" / path.name, path)
 
@@ -135,6 +139,7 @@ def other_page(path):
 WHEEL, SIDECAR = "a-1.0-py3-none-any.whl", "a-1.0-py3-none-any.whl.metadata"
 PAGE, V1_HTML, V1_JSON = "web/simple/a/index.html", "web/simple/a/index.v1_html", "web/simple/a/index.v1_json"
 ROOT_HTML, ROOT_JSON = "web/simple/index.html", "web/simple/index.v1_json"
+LOCAL_JSON, LOCAL_SERIAL = "web/local.json", "web/local.db.serial"
 
 DAMAGES = [
     (WHEEL, Path.unlink, "missing"),
@@ -166,6 +171,11 @@ DAMAGES = [
     (ROOT_JSON, flip, "list-wrong"),
     (ROOT_JSON, garble, "list-wrong"),
     (ROOT_JSON, private, "list-wrong"),
+    (LOCAL_JSON, Path.unlink, "list-wrong"),
+    (LOCAL_JSON, flip, "list-wrong"),
+    (LOCAL_SERIAL, Path.unlink, "list-wrong"),
+    (LOCAL_SERIAL, ahead, "list-wrong"),
+    (LOCAL_SERIAL, garble, "list-wrong"),
 ]  # fmt: skip
 
 

@@ -132,6 +132,15 @@ def test_the_canonical_form_is_that_of_bandersnatch():
     )
 
 
+def test_a_document_says_the_serial_under_which_we_publish():
+    """Conformance 92: mirrors of this mirror compare it with `local.json`."""
+    body = b'{"last_serial": 7, "releases": {}, "urls": []}'
+
+    assert json.loads(canonical(body, 9)) == {"last_serial": 9, "releases": {}, "urls": []}
+    assert json.loads(published(body, {}, 9)) == {"last_serial": 9, "releases": {}, "urls": []}
+    assert json.loads(published(body, {}))["last_serial"] == 7
+
+
 @given(
     st.dictionaries(
         st.text(st.characters(exclude_categories=())),

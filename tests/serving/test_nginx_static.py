@@ -27,7 +27,7 @@ PAGES = ["/simple/", "/simple/jubjub-bird/"]
 
 def test_nginx_accepts_every_shipped_file(tmp_path):
     names = sorted(path.name for path in CONTRIB.glob("*.conf"))
-    assert names == ["frumious-static.conf", "origin-note.conf"]
+    assert names == ["frumious-hybrid.conf", "frumious-static.conf", "origin-note.conf"]
 
     for name in names:
         checked = check_config(render(name, tmp_path / "web", 8080), tmp_path / name)
@@ -35,8 +35,9 @@ def test_nginx_accepts_every_shipped_file(tmp_path):
         assert "[warn]" not in checked.stderr
 
 
-def test_the_shipped_server_block_loads_exactly_as_shipped(tmp_path):
-    checked = check_config((CONTRIB / "frumious-static.conf").read_text(), tmp_path)
+@pytest.mark.parametrize("name", ["frumious-static.conf", "frumious-hybrid.conf"])
+def test_the_shipped_server_block_loads_exactly_as_shipped(tmp_path, name):
+    checked = check_config((CONTRIB / name).read_text(), tmp_path)
 
     assert "syntax is ok" in checked.stderr, checked.stderr
 
@@ -361,10 +362,37 @@ def test_an_unknown_project_is_a_small_404_for_every_accept(nginx, accept, targe
     assert answer["Cache-Control"] is None
 
 
-@pytest.mark.parametrize("spelling", ["Snark", "SNARK", "jubjub.bird", "Jubjub_Bird", "jubjub--bird"])
-def test_a_name_that_is_not_normalized_is_a_404(nginx, spelling):
-    """Documented exception to conformance 4: plain nginx has no lower-case, so it cannot say where to go."""
-    assert nginx.ask(f"/simple/{spelling}/").status == 404
+@given(
+    st.tuples(*(st.sampled_from([c, c.upper()]) for c in "jubjub")).map("".join),
+    st.text("-_.", min_size=1, max_size=5),
+    st.sampled_from(["bird", "Bird", "BIRD", "biRd"]),
+    st.sampled_from(["", "/"]),
+)
+@settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_other_spelling_of_a_name_is_one_permanent_hop_away(nginx, first, separators, second, slash):
+    """Conformance 1 and 4."""
+    spelling = f"{first}{separators}{second}"
+    answer = nginx.ask(f"/simple/{spelling}{slash}?a=b")
+
+    if (spelling, slash) == ("jubjub-bird", "/"):
+        assert answer.status == 200
+    else:
+        assert (answer.status, answer["Location"]) == (301, "/simple/jubjub-bird/?a=b")
+
+
+def test_a_legacy_document_is_found_by_every_spelling_too(nginx):
+    """Conformance 84."""
+    answer = nginx.ask("/pypi/Jubjub__Bird/json?a=b")
+
+    assert (answer.status, answer["Location"]) == (301, "/pypi/jubjub-bird/json?a=b")
+    assert nginx.ask("/pypi/jubjub-bird/json").status == 200
+
+
+@pytest.mark.parametrize("name", ["Unknown", "A" * 8, "A" * 9, "A" * 40, "a_b" * 30, "a" + "_.-" * 60 + "a"])
+@pytest.mark.parametrize("place", ["/simple/{}/", "/simple/{}", "/pypi/{}/json"])
+def test_a_name_that_nobody_has_is_a_404_however_much_there_is_to_turn(nginx, place, name):
+    """nginx gives up with a 500 when a request is rewritten ten times (conformance 5)."""
+    assert nginx.ask(place.format(name)).status == 404
 
 
 @pytest.mark.parametrize(
@@ -615,16 +643,18 @@ def test_a_browser_may_read_files_by_range(nginx, tree):
 
 @pytest.mark.parametrize("target", ["/json/snark", "/pypi/snark/json", "/json/jubjub-bird"])
 def test_legacy_documents_are_json(nginx, target):
-    """Conformance 85, the half that plain nginx can do."""
+    """Conformance 85: under `pypi/`, where bandersnatch asks, with a serial that no list exceeds."""
     answer = nginx.ask(target)
 
     assert (answer.status, answer["Content-Type"]) == (200, "application/json")
     assert json.loads(answer.body)["info"]["name"].lower() in {"snark", "jubjub.bird"}
     assert answer["Cache-Control"] == "max-age=900, public"
+    assert int(answer["X-PyPI-Last-Serial"] or 0) == (999_999_999_999 if target.startswith("/pypi/") else 0)
 
 
 @pytest.mark.parametrize(
-    "target", ["/json/none", "/pypi/none/json", "/pypi/snark/1.0/json", "/pypi/Snark/json", "/json/"]
+    "target",
+    ["/json/none", "/pypi/none/json", "/pypi/snark/1.0/json", "/pypi/None/json", "/json/Snark", "/json/"],
 )
 def test_a_missing_legacy_document_is_a_json_404(nginx, target):
     """Conformance 7."""
@@ -639,6 +669,31 @@ def test_last_modified_is_plain_text(nginx):
     answer = nginx.ask("/last-modified")
 
     assert (answer["Content-Type"], answer.body) == ("text/plain; charset=utf-8", b"20260101T00:00:00\n")
+
+
+@pytest.mark.parametrize(
+    ("target", "media_type"),
+    [("/local.json", "application/json"), ("/local.db.serial", "text/plain; charset=utf-8")],
+)
+def test_mirrors_of_the_mirror_find_what_they_follow(nginx, tree, target, media_type):
+    """Conformance 92."""
+    answer = nginx.ask(target)
+
+    assert (answer.status, answer["Content-Type"]) == (200, media_type)
+    assert answer.body == (tree.web / target[1:]).read_bytes()
+    assert answer["Cache-Control"] == "max-age=60, public"
+
+
+def test_only_a_path_that_holds_a_digest_is_immutable(tree, nginx):
+    """Conformance 66: an older tree has other paths, and they may get another file."""
+    old = tree.web / "packages/source/s/snark/snark-0.1.tar.gz"
+    old.parent.mkdir(parents=True, exist_ok=True)
+    old.write_bytes(b"old")
+
+    answer = nginx.ask("/packages/source/s/snark/snark-0.1.tar.gz")
+    old.unlink()
+
+    assert (answer.body, answer["Cache-Control"]) == (b"old", "max-age=600, public")
 
 
 def test_the_whole_header_set_of_a_page_and_a_file(nginx, tree):

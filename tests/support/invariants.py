@@ -130,3 +130,8 @@ async def _check_root(storage: Storage, pages: set[str]) -> None:
     html = await read(storage, "web/simple/index.html")
     if html is not None:
         assert {href.rstrip("/") for href, _ in anchors(html)} <= pages
+    followed = await read(storage, "web/local.json")
+    if followed is not None:
+        serials = json.loads(followed)
+        assert set(serials) <= pages, f"followed without a page: {set(serials) - pages}"
+        assert all(isinstance(serial, int) for serial in serials.values())

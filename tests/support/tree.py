@@ -11,6 +11,8 @@ from pathlib import Path
 
 from frumious.model.layout import (
     LAST_MODIFIED,
+    LOCAL_JSON,
+    LOCAL_SERIAL,
     LOCAL_STATS,
     PageKind,
     content_key,
@@ -145,6 +147,8 @@ def _write_project_list(folder: Path, displays: Iterable[str]) -> None:
     _write_html(
         folder, root_page_key(PageKind.HTML), b"".join(simple_html.render_project_list(listed, SERIAL))
     )
+    _write(folder, LOCAL_JSON, b"".join(simple_json.render_serials(listed)))
+    _write(folder, LOCAL_SERIAL, f"{SERIAL}\n".encode())
 
 
 def _write_html(folder: Path, key: str, body: bytes) -> None:

@@ -104,14 +104,16 @@ def test_what_mirrors_of_this_mirror_follow_says_what_the_list_says(world):
     assert set(check()) == {"empty"}
 
 
-def test_it_is_written_anew_where_it_is_missing(world):
+@pytest.mark.parametrize("key", ["web/local.json", "web/local.db.serial"])
+def test_it_is_written_anew_where_it_is_missing(world, key):
     """As in a tree of bandersnatch, or of an earlier version."""
     world.mirror()
-    asyncio.run(world.storage.delete(["web/local.json"]))
+    before = world.text(key)
+    asyncio.run(world.storage.delete([key]))
 
     world.mirror()
 
-    assert json.loads(world.text("web/local.json"))
+    assert world.text(key) == before
 
 
 def test_a_second_run_asks_for_the_list_only_and_changes_nothing(world):

@@ -17,7 +17,8 @@ _REFERENCE = re.compile(r"\{\{([^{}]*)\}\}")
 _PARTS = re.compile(r"([^_]{2,})_(.+)")
 _STATE = frozenset({"status", "todo", "generation", ".lock", ".frumious"})
 _PUBLISHED = frozenset(
-    {"simple", "packages", "json", "pypi", "integrity", "local-stats", "last-modified", "local.json"}
+    {"simple", "packages", "json", "pypi", "integrity", "local-stats", "last-modified"}
+    | {"local.json", "local.db.serial"}
 )
 
 

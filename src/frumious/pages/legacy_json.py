@@ -64,20 +64,20 @@ def parse_release_facts(body: bytes, url: str) -> Mapping[str, ReleaseFacts]:
     return dict(_read_files(document))
 
 
-def canonical(body: bytes) -> bytes:
+def canonical(body: bytes, serial: int | None = None) -> bytes:
     """Return a document as bandersnatch writes it to `web/json/<name>`: indented by 4, keys sorted, ASCII.
 
-    Raises BadPage for anything but a JSON object.
+    With `serial` it says that one in place of its own. Raises BadPage for anything but a JSON object.
     """
-    return _dumps(_object(body))
+    return _dumps(_object(body, serial))
 
 
-def published(body: bytes, links: Mapping[str, str]) -> bytes:
+def published(body: bytes, links: Mapping[str, str], serial: int | None = None) -> bytes:
     """Return a document of the files in `links` alone, by file name to address; releases without files go.
 
-    Raises BadPage for anything but a JSON object.
+    With `serial` it says that one in place of its own. Raises BadPage for anything but a JSON object.
     """
-    document = _object(body)
+    document = _object(body, serial)
     releases = document.get("releases")
     if isinstance(releases, dict):
         kept = {version: _linked(files, links) for version, files in releases.items()}
@@ -95,13 +95,15 @@ def _linked(files: object, links: Mapping[str, str]) -> list[Any]:
     ]
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _object(body: bytes, serial: int | None = None) -> dict[str, Any]:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadPage(_PLACE, f"not JSON: {error}") from error
     if not isinstance(document, dict):
         raise BadPage(_PLACE, "not a JSON object")
+    if serial is not None:
+        document["last_serial"] = serial
     return document
 
 

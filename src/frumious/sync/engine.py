@@ -686,7 +686,7 @@ class _Run:
     async def _publish_root(self, head: int, owed: Sequence[Owed], *, whole: bool) -> bool:
         state = await self._ports.catalog.state()
         kinds = self._options.rendering.kinds
-        lists = [*map(layout.root_page_key, kinds), layout.LOCAL_JSON]
+        lists = [*map(layout.root_page_key, kinds), layout.LOCAL_JSON, layout.LOCAL_SERIAL]
         present = await self._ports.storage.stat(lists)
         if self._options.skip_root or (not state.root_stale and all(present)):
             return False

@@ -214,7 +214,7 @@ class Fetcher:
         job, row, rendering = found.job, found.job.row, self._options.rendering
         for problem in found.offered.detail.problems:
             self._ports.observe(Notice(f"{job.name}: {problem}"))
-        documents, document = await self._documents(found, held)
+        legacy = await self._legacy_document(found)
         published, modified = row.published if row else None, row.page_modified if row else 0.0
         rendered = None
         if row is not None and published is not None:
@@ -223,7 +223,7 @@ class Fetcher:
             moved = row.serial is not None and found.serial != row.serial and not job.again
             if rendered.digest != row.page_digest or moved:
                 rendered = None
-            elif self._stays(found, held) and not documents and (job.judges or not job.again):
+            elif self._stays(found, held) and legacy is None and (job.judges or not job.again):
                 return self._as_it_was(found, incomplete=incomplete)
         if rendered is None or published is None:
             published = serial_to_publish(found.serial, self._head, row)
@@ -231,6 +231,9 @@ class Fetcher:
                 int(self._ports.clock()), int(modified) + 1
             )  # nginx makes its ETag of whole seconds
             rendered = render(build_page(found.detail, held, published, rendering), job.display, rendering)
+        # A document says upstream's serial, unless we publish another (conformance 92).
+        serial = None if published == found.serial else published
+        documents = () if legacy is None else self._documents(job.name, legacy, held, serial)
         # Ask again soon, and read whatever comes.
         soon = incomplete or (job.again and rendering.legacy_json)
         offered, body_digest = found.offered, found.body_digest
@@ -260,7 +263,7 @@ class Fetcher:
             release_reason=QUARANTINED if found.is_withdrawn else DELETED,
             dropped=[name for name in found.plan.dropped if self._releases(found, name, held)],
             until=_whole(found.choice.until),
-            document=document,
+            document=found.document,
             is_owed=job.again and row is not None and row.attempts > 0,
         )
         sweeps = row is not None and row.published is not None and row.page_digest is None
@@ -305,22 +308,24 @@ class Fetcher:
             is_owed=is_owed,
         )
 
-    async def _documents(
-        self, found: Assessment, held: dict[str, HeldFile]
-    ) -> tuple[tuple[tuple[str, bytes], ...], bytes | None]:
-        """Return the legacy JSON that is to be stored, by key, and as the filters need it."""
-        document, rendering, job = found.document, self._options.rendering, found.job
-        if not rendering.legacy_json or (job.again and document is None):
-            return (), document
-        body = document if document is not None else await self._ports.upstream.legacy_document(job.name)
-        if body is None:
-            return (), document
-        whole, public = layout.legacy_json_keys(job.name)
-        canonical = legacy_json.canonical(body)
+    async def _legacy_document(self, found: Assessment) -> bytes | None:
+        """Return upstream's legacy JSON, if it is to be stored."""
+        document, job = found.document, found.job
+        if not self._options.rendering.legacy_json or (job.again and document is None):
+            return None
+        return document if document is not None else await self._ports.upstream.legacy_document(job.name)
+
+    def _documents(
+        self, name: NormalizedName, body: bytes, held: Mapping[str, HeldFile], serial: int | None
+    ) -> tuple[tuple[str, bytes], ...]:
+        """Return the legacy JSON that is stored, by key."""
+        rendering = self._options.rendering
+        whole, public = layout.legacy_json_keys(name)
+        canonical = legacy_json.canonical(body, serial)
         if rendering.base_url is None or not rendering.release_files:
-            return ((whole, canonical), (public, canonical)), document
-        links = {name: layout.href(one.key, root=rendering.base_url) for name, one in held.items()}
-        return ((whole, canonical), (public, legacy_json.published(body, links))), document
+            return (whole, canonical), (public, canonical)
+        links = {filename: layout.href(one.key, root=rendering.base_url) for filename, one in held.items()}
+        return (whole, canonical), (public, legacy_json.published(body, links, serial))
 
     # ---------------------------------------------------------------- files
 

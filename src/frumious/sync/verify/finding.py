@@ -31,7 +31,7 @@ class Kind(StrEnum):
     DOCUMENT_WRONG = "document-wrong"
     """A legacy JSON document is not there, or cannot be read."""
     LIST_WRONG = "list-wrong"
-    """The project list does not name the projects that have a page."""
+    """The project list, or `local.json`, does not name the projects that have a page."""
     CATALOG_DAMAGED = "catalog-damaged"
     STRAY = "stray"
     """Nobody knows why it is there."""

@@ -1,11 +1,15 @@
-"""Compare the stored project list with the catalog, however long it is: some thousand names are in memory at a time."""
+"""Compare the stored project list, and what mirrors of this mirror follow, with the catalog.
+
+However long they are: some thousand names are in memory at a time.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from frumious.model import layout
 from frumious.model.layout import PageKind
@@ -19,10 +23,13 @@ from frumious.sync.ports import Ports
 _SERIAL = re.compile(rb'"_last-serial":([0-9]{1,19})\b|<!--SERIAL ([0-9]{1,19})-->')
 _SERIAL_WITHIN = 64
 """Bytes at the beginning, or the end, of our lists in which the serial stands."""
+_LONE_SERIAL = re.compile(rb"[0-9]{1,19}\n")
+
+Render = Callable[[Iterable[ListedProject]], Iterator[bytes]]
 
 
 async def wrong_lists(ports: Ports, rendering: Rendering) -> dict[str, str]:
-    """Return what is wrong with the project list, by the key of each form.
+    """Return what is wrong with the project list and with what repeats it, by key.
 
     A list that the next run writes anyway is not looked at, nor one that names projects of another program's tree of
     which the catalog knows nothing yet.
@@ -33,12 +40,11 @@ async def wrong_lists(ports: Ports, rendering: Rendering) -> dict[str, str]:
     if state.root_stale or any(row.published is None for row in rows.values()):
         return {}
     wrong = {}
-    for kind in rendering.kinds:
-        key = layout.root_page_key(kind)
+    for key in (*map(layout.root_page_key, rendering.kinds), layout.LOCAL_JSON, layout.LOCAL_SERIAL):
         (facts,) = await ports.storage.inspect([key], sha256=True)
         why = _unfit(facts)
         if why is None and facts is not None:
-            why = await _why_wrong(ports, facts, state.head, is_json=kind is PageKind.V1_JSON)
+            why = await _why_wrong(ports, facts, state.head)
         if why is not None:
             wrong[key] = why
     return wrong
@@ -46,28 +52,48 @@ async def wrong_lists(ports: Ports, rendering: Rendering) -> dict[str, str]:
 
 def _unfit(facts: Inspected | None) -> str | None:
     if facts is None:
-        return "the project list is not there"
+        return "it is not there"
     if facts.problem is not None:
         return f"cannot be read ({facts.problem})"
     return None if facts.is_public else "others cannot read it"
 
 
-async def _why_wrong(ports: Ports, facts: Inspected, head: int, *, is_json: bool) -> str | None:
-    start = 0 if is_json else max(0, facts.size - _SERIAL_WITHIN)
-    around = b"".join([block async for block in ports.storage.open(facts.key, start, _SERIAL_WITHIN)])
-    said = _SERIAL.search(around)
-    if said is None:
-        return "it has no serial"
-    serial = int(said[1] or said[2])
-    if serial > head:
-        return f"its serial is {serial:,}, that of the mirror {head:,}"
-    if await _digest(ports, serial, is_json=is_json) != facts.sha256:
-        return "it does not name the projects that have a page"
+async def _why_wrong(ports: Ports, facts: Inspected, head: int) -> str | None:
+    if facts.key == layout.LOCAL_SERIAL:
+        return await _why_wrong_serial(ports, facts, head)
+    render: Render = simple_json.render_serials
+    if facts.key != layout.LOCAL_JSON:
+        is_json = facts.key == layout.root_page_key(PageKind.V1_JSON)
+        said = await _said(ports, facts, is_json=is_json)
+        if said is None:
+            return "it has no serial"
+        if said > head:
+            return f"its serial is {said:,}, that of the mirror {head:,}"
+        render = partial((simple_json if is_json else simple_html).render_project_list, serial=said)
+    if await _digest(ports, render) != facts.sha256:
+        return "it does not name the projects that have a page, or not with their serials"
     return None
 
 
-async def _digest(ports: Ports, serial: int, *, is_json: bool) -> str:
-    """Return the sha256 of the list as it should be."""
+async def _why_wrong_serial(ports: Ports, facts: Inspected, head: int) -> str | None:
+    text = b"".join([block async for block in ports.storage.open(facts.key, 0, _SERIAL_WITHIN)])
+    if not _LONE_SERIAL.fullmatch(text):
+        return "it is no serial"
+    if not await ports.catalog.highest_published() <= int(text) <= head:
+        return f"it says {int(text):,}, and the mirror's serial is {head:,}"
+    return None
+
+
+async def _said(ports: Ports, facts: Inspected, *, is_json: bool) -> int | None:
+    """Return the serial that stands in a list."""
+    start = 0 if is_json else max(0, facts.size - _SERIAL_WITHIN)
+    around = b"".join([block async for block in ports.storage.open(facts.key, start, _SERIAL_WITHIN)])
+    said = _SERIAL.search(around)
+    return None if said is None else int(said[1] or said[2])
+
+
+async def _digest(ports: Ports, render: Render) -> str:
+    """Return the sha256 of a list as it should be."""
     loop = asyncio.get_running_loop()
 
     def projects() -> Iterator[ListedProject]:
@@ -80,9 +106,8 @@ async def _digest(ports: Ports, serial: int, *, is_json: bool) -> str:
             after = rows[-1][0]
 
     def work() -> str:
-        pages = simple_json if is_json else simple_html
         digest = hashlib.sha256()
-        for block in pages.render_project_list(projects(), serial):
+        for block in render(projects()):
             digest.update(block)
         return digest.hexdigest()
 
