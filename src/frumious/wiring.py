@@ -42,6 +42,8 @@ CONTACT = "https://example.org/frumious"
 PYPI_REQUESTS_PER_SECOND = 200.0
 BRIEF_SECONDS = 5.0
 """How long somebody who asks how things stand waits for upstream."""
+LOCKED_SECONDS = 1.0
+"""How long an answer of `serve` waits for a catalog that another program has locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +351,10 @@ def make_adapter(settings: Settings, counters: Counters) -> Adapter:
     from frumious.server.site import Route  # noqa: PLC0415
 
     def records() -> Records:
-        return Records(lambda: open_catalog(settings.catalog, read_only=True), settings.catalog)
+        return Records(
+            lambda: open_catalog(settings.catalog, read_only=True, busy_seconds=LOCKED_SECONDS),
+            settings.catalog,
+        )
 
     mine = records()
     metrics = Metrics(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frumious.errors import BadPage
-from frumious.pages.legacy_json import ReleaseFacts, canonical, parse_release_facts, published
+from frumious.pages.legacy_json import ReleaseFacts, canonical, parse_contents, parse_release_facts, published
 from pages.page_values import sha256
 
 URL = "https://index.example.org/pypi/six/json"
@@ -59,6 +59,23 @@ def test_the_facts_of_each_file_are_read():
             yanked="broken",
         )
     }
+
+
+@pytest.mark.parametrize(("said", "serial"), [(7, 7), ("7", 7), (None, None), (-1, None), ([], None)])
+def test_what_a_document_is_about(said, serial):
+    document = {
+        "last_serial": said,
+        "releases": {"1": [WHEEL], "2": None},
+        "urls": [{"filename": "b.zip"}, 5],
+    }
+
+    assert parse_contents(json.dumps(document).encode(), URL) == (serial, {WHEEL["filename"], "b.zip"})
+
+
+@pytest.mark.parametrize("body", GARBAGE)
+def test_what_is_no_document_is_about_nothing(body):
+    with pytest.raises(BadPage):
+        parse_contents(body, URL)
 
 
 def test_what_is_missing_or_malformed_is_unknown():

@@ -1,5 +1,8 @@
 """What is older than the Simple API's JSON, from a real mirror: legacy JSON, XML-RPC, RSS, `/stats/` (conformance 81-89)."""
 
+import asyncio
+import contextlib
+import http.client
 import json
 import subprocess
 import time
@@ -10,6 +13,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from frumious.catalog.sqlite import open_catalog
+from frumious.server.feeds import Feeds
+from frumious.server.http import Request
+from frumious.server.page_store import PageStore
+from frumious.server.records import Records
+from frumious.server.releases import Projects
+from frumious.server.simple import SimpleApi
+from frumious.server.tree import Tree
 from support.index import SimulatedIndex, serve
 from support.program import Mirror
 from support.serving import serving
@@ -178,6 +189,40 @@ def test_a_stored_document_is_sent_as_it_lies(tmp_path):
     assert json.loads(version.body)["info"]["version"] == "1.0"
 
 
+def test_what_filters_and_quarantine_keep_from_the_mirror_is_in_no_stored_document(tmp_path):
+    """Conformance 52, 73, 106; without `base-url` the stored documents are upstream's own, all files included."""
+    index = an_index()
+    with serve(index) as served:
+        mirror = Mirror(tmp_path, served)
+        mirror.write(json="true")
+        assert mirror.run("mirror").returncode == 0
+        index.quarantine("gone")
+        index.upload("only-rc", "1.0rc1")
+        mirror.write("[plugins]\nenabled = prerelease_release\n", json="true")
+        assert mirror.run("mirror").returncode == 0
+        with serving(mirror.config, env=mirror.env) as server:
+            answers = {
+                name: server.ask(f"/pypi/{name}/json") for name in ("foo-bar", "gone", "only-rc", "reqwests")
+            }
+            static = server.ask("/json/gone")
+            page = json.loads(
+                server.ask("/simple/foo-bar/", Accept="application/vnd.pypi.simple.v1+json").body
+            )
+    web = Path(mirror.directory, "web")
+    assert b"3.0rc1" in Path(web, "pypi/foo-bar/json").read_bytes(), "else this test says nothing"
+    assert Path(web, "pypi/gone/json").exists(), "else this test says nothing"
+
+    said = json.loads(answers["foo-bar"].body)
+    assert {file["filename"] for files in said["releases"].values() for file in files} == {
+        file["filename"] for file in page["files"]
+    }
+    assert "3.0rc1" not in said["releases"]
+    assert answers["foo-bar"].headers["x-pypi-last-serial"] == str(said["last_serial"])
+    assert said["last_serial"] == page["meta"]["_last-serial"]
+    assert [answers[name].status for name in ("gone", "only-rc", "reqwests")] == [404, 404, 200]
+    assert static.status == 404
+
+
 # --- XML-RPC -----------------------------------------------------------------------------------------------------------
 
 
@@ -313,6 +358,54 @@ def test_feeds(server, path, titles):
         assert server.ask(urlsplit(link).path).status == 200
         assert item.findtext("pubDate")
     assert server.ask(path, If_None_Match=answer.headers["etag"]).status == 304
+
+
+def test_each_host_gets_links_to_itself(server):
+    def links(host):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", "/rss/updates.xml", headers={"Host": host})
+            feed = ET.fromstring(connection.getresponse().read())  # noqa: S314 - our own
+        return {item.findtext("link") for item in feed.iter("item")}
+
+    for host in ("pypi.example.org", "mirror.example.com"):
+        assert links(host) == {
+            f"http://{host}/simple/{name}/" for name in ("foo-bar", "gone", "reqwests", "scikit-learn")
+        }
+
+
+def test_a_feed_is_made_once_whatever_the_hosts_that_it_is_asked_for_by(there):
+    """Whoever makes up hosts costs no more than others: a feed reads a hundred projects."""
+    mirror, _ = there
+    read = []
+
+    class Counting(Projects):
+        def read(self, page, kind, name):
+            read.append(name)
+            return super().read(page, kind, name)
+
+    async def ask():
+        tree = Tree(mirror.directory / "web")
+        pages = PageStore(tree, capacity=1 << 20, cache_control="no-store")
+        projects = Counting(tree, SimpleApi(pages, hash_index=False), root_uri=None)
+        catalog = mirror.directory / ".frumious/catalog.sqlite3"
+        records = Records(lambda: open_catalog(catalog, read_only=True), catalog)
+        feeds = Feeds(records, projects)
+        requests = [
+            Request("GET", "/rss/packages.xml", base_url=f"https://{n}.example.org") for n in range(5)
+        ]
+        try:
+            return await asyncio.gather(*map(feeds.answer, requests))
+        finally:
+            await records.aclose()
+
+    answers = asyncio.run(ask())
+
+    assert [f"https://{n}.example.org/simple/foo-bar/".encode() in a.body for n, a in enumerate(answers)] == [
+        True
+    ] * 5
+    assert sorted(read) == sorted(set(read))
+    assert "foo-bar" in read
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ class SqliteCatalog:
         """Open both connections; see `open_catalog`."""
         if self._read_only:
             connect = _connect_briefly if self._briefly else _connect_reader
-            self._reader = await self._in(self._read_thread, lambda: connect(self._path))
+            self._reader = await self._in(self._read_thread, lambda: connect(self._path, self._busy_seconds))
             (version,) = await self._in(
                 self._read_thread, lambda: _one(_open(self._reader), "PRAGMA user_version")
             )
@@ -137,7 +137,7 @@ class SqliteCatalog:
             return
         self._writer = await self._in(self._write_thread, lambda: _connect(self._path, self._busy_seconds))
         self._reader = (
-            await self._in(self._read_thread, lambda: _connect_reader(self._path))
+            await self._in(self._read_thread, lambda: _connect_reader(self._path, self._busy_seconds))
             if self._path
             else self._writer
         )
@@ -1109,19 +1109,19 @@ def _check_version(version: int, path: Path | None, *, migrates: bool) -> None:
         )
 
 
-def _connect_reader(path: Path | None) -> apsw.Connection:
+def _connect_reader(path: Path | None, busy_seconds: float) -> apsw.Connection:
     db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    db.set_busy_timeout(int(BUSY_SECONDS * 1000))
+    db.set_busy_timeout(int(busy_seconds * 1000))
     return db
 
 
-def _connect_briefly(path: Path | None) -> apsw.Connection:
+def _connect_briefly(path: Path | None, busy_seconds: float) -> apsw.Connection:
     """Connect for a few quick questions, also as a user who may only read.
 
     A database that nobody has open has no `-wal` file, and SQLite would make one, which another user may not, and
     leave it there. So it is told that nobody writes: who begins to in these moments writes into a new `-wal` file.
     """
     if path is None or path.with_name(f"{path.name}-wal").exists():
-        return _connect_reader(path)
+        return _connect_reader(path, busy_seconds)
     flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
     return apsw.Connection(f"file:{quote(str(path))}?immutable=1", flags=flags)

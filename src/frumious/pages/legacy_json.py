@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from frumious.errors import BadPage
-from frumious.pages.reading import count_of, digest_of, instant_of, told
+from frumious.pages.reading import count_of, digest_of, instant_of, serial_of, told
 
 _PLACE = "legacy JSON"
 
@@ -42,6 +42,7 @@ class _WireFile(msgspec.Struct):
 
 
 class _WireDocument(msgspec.Struct):
+    last_serial: Any = None
     releases: dict[str, list[msgspec.Raw] | None] | None = None
     urls: list[msgspec.Raw] | None = None
 
@@ -55,13 +56,13 @@ def parse_release_facts(body: bytes, url: str) -> Mapping[str, ReleaseFacts]:
 
     Raises BadPage for anything but a legacy JSON document.
     """
-    try:
-        document = _DOCUMENT.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise BadPage(url, f"not a legacy JSON document: {error}") from error
-    if document.releases is None and document.urls is None:
-        raise BadPage(url, "not a legacy JSON document: neither `releases` nor `urls`")
-    return dict(_read_files(document))
+    return dict(_read_files(_read_document(body, url)))
+
+
+def parse_contents(body: bytes, url: str) -> tuple[int | None, frozenset[str]]:
+    """Read the serial of a document, and the names of the files in it; raises BadPage as `parse_release_facts`."""
+    document = _read_document(body, url)
+    return serial_of(document.last_serial), frozenset(name for name, _ in _read_files(document))
 
 
 def canonical(body: bytes, serial: int | None = None) -> bytes:
@@ -112,6 +113,16 @@ def _dumps(document: dict[str, Any]) -> bytes:
         return json.dumps(document, indent=4, sort_keys=True, allow_nan=False).encode("ascii")
     except (ValueError, RecursionError) as error:
         raise BadPage(_PLACE, f"not JSON: {error}") from error
+
+
+def _read_document(body: bytes, url: str) -> _WireDocument:
+    try:
+        document = _DOCUMENT.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise BadPage(url, f"not a legacy JSON document: {error}") from error
+    if document.releases is None and document.urls is None:
+        raise BadPage(url, "not a legacy JSON document: neither `releases` nor `urls`")
+    return document
 
 
 def _read_files(document: _WireDocument) -> Iterator[tuple[str, ReleaseFacts]]:

@@ -29,7 +29,8 @@ class Item:
     """One entry of a feed."""
 
     title: str
-    link: str
+    name: NormalizedName
+    """The project that it leads to."""
     description: str
     at: float | None
     """Seconds since the epoch."""
@@ -41,7 +42,8 @@ class Feeds:
     def __init__(self, records: Records, projects: Projects) -> None:
         self._records = records
         self._projects = projects
-        self._kept: dict[tuple[str, str], tuple[int, Response]] = {}
+        self._kept: dict[str, tuple[int, list[Item]]] = {}
+        self._looking = asyncio.Lock()
 
     async def answer(self, request: Request) -> Response:
         """Return a feed: `updates.xml`, `packages.xml`, or `project/<name>/releases.xml`."""
@@ -60,30 +62,28 @@ class Feeds:
         return response
 
     async def _of_many(
-        self, request: Request, title: str, find: Callable[[Catalog, str], Awaitable[list[Item]]]
+        self, request: Request, title: str, find: Callable[[Catalog], Awaitable[list[Item]]]
     ) -> Response:
-        async with self._records.catalog() as catalog:
+        # What reads a hundred projects is done once, whatever host it is asked for by.
+        async with self._looking, self._records.catalog() as catalog:
             head = (await catalog.state()).head
-            kept = self._kept.get((request.path, request.base_url))
+            kept = self._kept.get(title)
             if kept is None or kept[0] != head:
-                if len(self._kept) > MOST_NEW:  # many made-up hosts
-                    self._kept.clear()
-                kept = head, _feed(title, request.base_url, await find(catalog, request.base_url))
-                self._kept[request.path, request.base_url] = kept
-            return kept[1]
+                kept = self._kept[title] = head, await find(catalog)
+        return _feed(title, request.base_url, kept[1])
 
-    async def _updates(self, catalog: Catalog, base_url: str) -> list[Item]:
+    async def _updates(self, catalog: Catalog) -> list[Item]:
         return [
             item
             for change in await catalog.newest_changes(MOST_UPDATES)
-            if (item := await self._item(change.name, base_url, change.at)) is not None
+            if (item := await self._item(change.name, change.at)) is not None
         ]
 
-    async def _newest(self, catalog: Catalog, base_url: str) -> list[Item]:
+    async def _newest(self, catalog: Catalog) -> list[Item]:
         return [
             item
             for name in await catalog.newest_projects(MOST_NEW)
-            if (item := await self._item(name, base_url, None, with_version=False)) is not None
+            if (item := await self._item(name, None, with_version=False)) is not None
         ]
 
     async def _of_one(self, request: Request, said: str) -> Response:
@@ -93,9 +93,7 @@ class Feeds:
         except (InvalidName, FileNotFoundError, BadPage):
             return not_found()
         newest = sorted(project.releases.values(), key=lambda one: _uploaded(one) or 0, reverse=True)
-        items = [
-            Item(one.version, _link(request.base_url, name), "", _uploaded(one)) for one in newest[:MOST_NEW]
-        ]
+        items = [Item(one.version, name, "", _uploaded(one)) for one in newest[:MOST_NEW]]
         return _feed(f"releases of {project.display}", request.base_url, items)
 
     async def _project(self, name: NormalizedName) -> Project:
@@ -103,7 +101,7 @@ class Feeds:
         return await asyncio.to_thread(self._projects.read, page, kind, name)
 
     async def _item(
-        self, name: NormalizedName, base_url: str, at: float | None, *, with_version: bool = True
+        self, name: NormalizedName, at: float | None, *, with_version: bool = True
     ) -> Item | None:
         try:
             project = await self._project(name)
@@ -114,7 +112,7 @@ class Feeds:
             return None
         said = await asyncio.to_thread(self._projects.metadata, newest)
         title = f"{project.display} {newest.version}" if with_version else project.display
-        return Item(title, _link(base_url, name), said.get("summary") or "", _uploaded(newest) or at)
+        return Item(title, name, said.get("summary") or "", _uploaded(newest) or at)
 
 
 class Stats:
@@ -126,7 +124,7 @@ class Stats:
         self._looking = asyncio.Lock()
 
     async def answer(self, request: Request) -> Response:
-        """Return how much is here, and the largest projects as of the day's first question."""
+        """Return how much is here, and the largest projects: looked for once after each change."""
         if request.path not in {"/stats", "/stats/"}:
             return not_found()
         async with self._records.catalog() as catalog:
@@ -148,12 +146,8 @@ def _uploaded(release: Release) -> float | None:
         return None
 
 
-def _link(base_url: str, name: NormalizedName) -> str:
-    return f"{base_url}/simple/{name}/"
-
-
 def _feed(title: str, base_url: str, items: list[Item]) -> Response:
-    said = "".join(map(_rendered, items))
+    said = "".join(_rendered(item, base_url) for item in items)
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0"><channel>'
         f"<title>{_text(title)}</title><link>{_text(base_url)}/</link><description>{_text(title)} of this mirror"
@@ -168,9 +162,9 @@ def _feed(title: str, base_url: str, items: list[Item]) -> Response:
     return Response(200, headers, body)
 
 
-def _rendered(item: Item) -> str:
+def _rendered(item: Item, base_url: str) -> str:
     at = "" if item.at is None else f"<pubDate>{formatdate(item.at, usegmt=True)}</pubDate>"
-    link = _text(item.link)
+    link = _text(f"{base_url}/simple/{item.name}/")
     return (
         f"<item><title>{_text(item.title)}</title><link>{link}</link>"
         f'<guid isPermaLink="false">{link}#{_text(item.title)}</guid>'

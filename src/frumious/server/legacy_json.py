@@ -1,7 +1,7 @@
 """PyPI's legacy JSON, `/pypi/<name>/json` and `/pypi/<name>/<version>/json` (conformance 81-85, its section 9.1).
 
-A document that is stored is sent as it lies. Where there is none it is made of the project's page and the core metadata
-of its newest release: no fact is invented, and what is known here of no project (who owns it, its vulnerabilities) is
+A document that is stored is sent as it lies, unless the page says otherwise. Where there is none it is made of the
+project's page and the core metadata of its newest release: no fact is invented, and what is known here of no project (who owns it, its vulnerabilities) is
 left empty or, where empty would be a statement, left out.
 """
 
@@ -10,20 +10,23 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from packaging.metadata import RawMetadata
 
 from frumious.errors import BadPage
-from frumious.model.layout import WEB, href, legacy_json_keys
+from frumious.model.layout import WEB, PageKind, href, legacy_json_keys
 from frumious.model.names import InvalidName, NormalizedName, normalize
 from frumious.model.project import Digest, File
-from frumious.server.files import file_answer
+from frumious.pages.legacy_json import parse_contents
 from frumious.server.http import (
+    CORS,
     SERIAL_HEADER,
     Answer,
-    Headers,
     Request,
     Response,
     etag_matches,
@@ -32,19 +35,31 @@ from frumious.server.http import (
 )
 from frumious.server.page_store import Page, content_etag
 from frumious.server.releases import Project, Projects, Release, instant
-from frumious.server.tree import Tree
+from frumious.server.tree import Found, Tree
 
 _CONTROL: Final = "max-age=900, public"
-_KEPT: Final = 256
+_CAPACITY: Final = 16 << 20
+_SHARE: Final = 4
+"""What is larger than one part in so many would push too much else out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer, and the page and the stored document that it was made of."""
+
+    made_of: tuple[object, object]
+    response: Response
 
 
 class LegacyJson:
-    """Answers of the legacy JSON API."""
+    """Answers of the legacy JSON API; the latest are kept, in about `capacity` bytes."""
 
-    def __init__(self, tree: Tree, projects: Projects) -> None:
+    def __init__(self, tree: Tree, projects: Projects, *, capacity: int = _CAPACITY) -> None:
         self._tree = tree
         self._projects = projects
-        self._made: OrderedDict[tuple[str, str | None, str], tuple[Page, Response]] = OrderedDict()
+        self._capacity = capacity
+        self._kept: OrderedDict[tuple[str, str | None, str], _Kept] = OrderedDict()
+        self._total = 0
 
     def answer(self, request: Request, said: str, version: str | None) -> Answer:
         """Return the document of a project, or of one of its releases."""
@@ -55,45 +70,69 @@ class LegacyJson:
         if name != said:
             release = "" if version is None else f"/{quote(version, safe='+!')}"
             return moved(f"{request.prefix}/pypi/{name}{release}/json", permanently=True)
-        try:
-            page, _ = self._projects.page(name)
-        except FileNotFoundError:
-            return _absent()
-        stored = self._stored(request, name, page) if version is None else None
-        return stored or self._document(request, name, version, page)
+        return self._document(request, name, version)
 
-    def _stored(self, request: Request, name: NormalizedName, page: Page) -> Response | None:
+    async def _document(self, request: Request, name: NormalizedName, version: str | None) -> Response:
+        try:
+            page, kind = self._projects.page(name)
+            stored = self._stored(name) if version is None else None
+            made_of = page.identity, stored and stored.etag
+            key = (name, version, request.base_url)
+            kept = self._kept.get(key)
+            if kept is None or kept.made_of != made_of:
+                response = await asyncio.to_thread(self._ready, page, kind, stored, key)
+                kept = _Kept(made_of, response)
+                self._keep(key, kept)
+            else:
+                self._kept.move_to_end(key)
+        except (FileNotFoundError, BadPage):
+            return _absent()
+        headers = kept.response.headers
+        condition = request.headers("if-none-match")
+        if condition is not None and etag_matches(condition, dict(headers)["etag"]):
+            return Response(304, headers)
+        return kept.response
+
+    def _stored(self, name: NormalizedName) -> Found | None:
         for key in reversed(legacy_json_keys(name)):
-            try:
-                found = self._tree.at(key.removeprefix(WEB))
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            answer = file_answer(request, found, "application/json", _CONTROL)
-            return Response(answer.status, [*answer.headers, *_serial_header(page.serial)], answer.body)
+            with suppress(FileNotFoundError, NotADirectoryError):
+                return self._tree.at(key.removeprefix(WEB))
         return None
 
-    async def _document(
-        self, request: Request, name: NormalizedName, version: str | None, page: Page
+    def _keep(self, key: tuple[str, str | None, str], kept: _Kept) -> None:
+        earlier = self._kept.pop(key, None)
+        if earlier is not None:
+            self._total -= earlier.response.length
+        if kept.response.length > self._capacity // _SHARE:
+            return
+        self._kept[key] = kept
+        self._total += kept.response.length
+        while self._total > self._capacity:
+            _, oldest = self._kept.popitem(last=False)
+            self._total -= oldest.response.length
+
+    def _ready(
+        self, page: Page, kind: PageKind, stored: Found | None, key: tuple[NormalizedName, str | None, str]
     ) -> Response:
-        key = (name, version, request.base_url)
-        made = self._made.get(key)
-        if made is None or made[0] is not page:
-            page, kind = self._projects.page(name)
-            try:
-                project = await asyncio.to_thread(self._projects.read, page, kind, name)
-                document = await asyncio.to_thread(self._make, project, version, request.base_url)
-            except (FileNotFoundError, BadPage):
-                return _absent()
-            made = page, _ready(document, page.serial)
-            self._made[key] = made
-            if len(self._made) > _KEPT:
-                self._made.popitem(last=False)
-        response = made[1]
-        condition = request.headers("if-none-match")
-        etag = next(value for header, value in response.headers if header == "etag")
-        if condition is not None and etag_matches(condition, etag):
-            return Response(304, response.headers)
-        return response
+        """Return the answer; raises FileNotFoundError where the project offers nothing, BadPage."""
+        name, version, base_url = key
+        project = self._projects.read(page, kind, name)
+        if not project.releases:
+            raise FileNotFoundError
+        body = None if stored is None else _as_it_lies(stored, project)
+        if body is None:
+            made = self._make(project, version, base_url)
+            said = json.dumps(made, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+            body = said.encode(errors="replace")
+        headers = [
+            ("content-type", "application/json"),
+            ("x-content-type-options", "nosniff"),
+            *CORS,
+            ("cache-control", _CONTROL),
+            *([] if page.serial is None else [(SERIAL_HEADER, page.serial)]),
+            ("etag", content_etag(body)),
+        ]
+        return Response(200, headers, body)
 
     def _make(self, project: Project, version: str | None, base_url: str) -> dict[str, Any]:
         release = project.newest if version is None else project.release(version)
@@ -138,19 +177,22 @@ class LegacyJson:
         }
 
 
-def _ready(document: dict[str, Any], serial: str | None) -> Response:
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    answer = json_answer(200, {}, [("cache-control", _CONTROL), *_serial_header(serial)])
-    encoded = body.encode(errors="replace")
-    return Response(200, [*answer.headers, ("etag", content_etag(encoded))], encoded)
+def _as_it_lies(stored: Found, project: Project) -> bytes | None:
+    """Return a stored document; None for one that is of another serial than the page, or names a file that it does not.
+
+    That is how it is after a filter was added, until the document comes anew, and as long as it is upstream's own.
+    """
+    try:
+        body = Path(stored.path).read_bytes()
+        serial, filenames = parse_contents(body, stored.path)
+    except (BadPage, FileNotFoundError):  # it may be taken away while it is asked for
+        return None
+    is_current = project.serial is None or serial == project.serial
+    return body if is_current and filenames <= {file.filename for file in project.offer.files} else None
 
 
 def _absent() -> Response:
     return json_answer(404, {"message": "Not Found"})
-
-
-def _serial_header(serial: str | None) -> Headers:
-    return [] if serial is None else [(SERIAL_HEADER, serial)]
 
 
 def _core_metadata(said: Digest | bool | None) -> dict[str, str] | bool:  # noqa: FBT001 - as the page puts it

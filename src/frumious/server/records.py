@@ -7,13 +7,37 @@ reason, while pages and files go on.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from frumious.catalog.base import Catalog
 from frumious.errors import CatalogError, FrumiousError, StorageError
 from frumious.server.site import Unavailable
+
+_AGAIN_SECONDS: Final = 1.0
+"""How long a file that could not be opened is left alone."""
+
+
+@dataclass(slots=True, eq=False)
+class _Opened:
+    """A catalog that is open, and how many answers are made from it now."""
+
+    catalog: Catalog
+    identity: tuple[int, int]
+    users: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a file could not be opened, and until when it is not tried again."""
+
+    identity: tuple[int, int]
+    reason: str
+    until: float
 
 
 class Records:
@@ -23,34 +47,58 @@ class Records:
         """Take how it is opened, for reading only, and where it lies."""
         self._open = open_it
         self._path = path
-        self._catalog: Catalog | None = None
-        self._identity: tuple[int, int] | None = None
+        self._opened: _Opened | None = None
+        self._failure: _Failure | None = None
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def catalog(self) -> AsyncIterator[Catalog]:
-        """Give the catalog for one answer; raises Unavailable with a reason, also for what fails while it is used."""
+        """Give the catalog for one answer; raises Unavailable with a reason, also for what fails while it is used.
+
+        It stays open for who has it, also when another file takes its place meanwhile.
+        """
         try:
-            yield await self._current()
+            opened = await self._current()
+            opened.users += 1
+            try:
+                yield opened.catalog
+            finally:
+                opened.users -= 1
+                await self._close_unused(opened)
         except (CatalogError, StorageError) as error:
             raise Unavailable(_reason(error)) from error
 
     async def aclose(self) -> None:
-        """Close it."""
-        catalog, self._catalog = self._catalog, None
-        if catalog is not None:
-            await catalog.aclose()
+        """Close it, as soon as nobody uses it."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await self._close_unused(opened)
 
-    async def _current(self) -> Catalog:
-        identity = self._identify()
-        if self._catalog is not None and identity == self._identity:
-            return self._catalog
+    async def _current(self) -> _Opened:
+        if self._opened is not None and self._opened.identity == self._identify():
+            return self._opened
         async with self._opening:
-            if self._catalog is None or identity != self._identity:
-                await self.aclose()
-                self._catalog = await self._open()
-                self._identity = identity
-            return self._catalog
+            identity = self._identify()
+            if self._opened is not None and self._opened.identity == identity:
+                return self._opened
+            await self.aclose()
+            self._opened = opened = await self._try(identity)
+            return opened
+
+    async def _try(self, identity: tuple[int, int]) -> _Opened:
+        failure = self._failure
+        if failure is not None and failure.identity == identity and time.monotonic() < failure.until:
+            raise Unavailable(failure.reason)
+        try:
+            return _Opened(await self._open(), identity)
+        except (CatalogError, StorageError) as error:
+            # A lock is waited for: whoever stands in line behind this one need not wait for it as long again.
+            self._failure = _Failure(identity, _reason(error), time.monotonic() + _AGAIN_SECONDS)
+            raise
+
+    async def _close_unused(self, opened: _Opened) -> None:
+        if opened is not self._opened and not opened.users:
+            await opened.catalog.aclose()
 
     def _identify(self) -> tuple[int, int]:
         try:

@@ -122,7 +122,7 @@ class XmlRpc:
             return self._listed[1]
 
     async def _find(self, spec: object, operator: object = "and") -> str:
-        if not isinstance(spec, dict) or operator not in {"and", "or"}:
+        if not isinstance(spec, dict) or operator not in ("and", "or"):  # it may be a list: no key of a set
             raise Fault(_BAD, "client error; search takes a struct of words, and `and` or `or`")
         # pip puts the same words into both fields and says `or`: the fields are alternatives, the words are not.
         said = [value for field in ("name", "summary") for value in _texts(spec.get(field))]
@@ -153,11 +153,9 @@ def read_call(body: bytes) -> tuple[str, tuple[Any, ...]]:
         xmlrpc.client.Error,
         ValueError,
         TypeError,
-        IndexError,
-        KeyError,
         LookupError,
         AttributeError,
-        OverflowError,
+        ArithmeticError,  # a decimal that is none
     ) as error:
         raise Fault(_NO_XML, f"parse error; not well formed: {type(error).__name__}") from None
     if not isinstance(method, str):
