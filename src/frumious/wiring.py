@@ -341,14 +341,13 @@ def make_adapter(settings: Settings, counters: Counters) -> Adapter:
 
     Raises OSError for an access log that cannot be written.
     """
-    # Only `serve` pays for the HTTP server.
-    from frumious.server.access import Access, Guarded  # noqa: PLC0415
-    from frumious.server.access_log import AccessLog  # noqa: PLC0415
-    from frumious.server.adapter import Adapter, Public  # noqa: PLC0415
-    from frumious.server.build import SiteOptions, build_site  # noqa: PLC0415
-    from frumious.server.metrics import Metrics  # noqa: PLC0415
-    from frumious.server.records import Records  # noqa: PLC0415
-    from frumious.server.site import Route  # noqa: PLC0415
+    from frumious.server.access import Access, Guarded  # noqa: PLC0415 - only `serve` pays for the HTTP server
+    from frumious.server.access_log import AccessLog  # noqa: PLC0415 - as above
+    from frumious.server.adapter import Adapter, Public  # noqa: PLC0415 - as above
+    from frumious.server.build import SiteOptions, build_site  # noqa: PLC0415 - as above
+    from frumious.server.metrics import Metrics  # noqa: PLC0415 - as above
+    from frumious.server.records import Records  # noqa: PLC0415 - as above
+    from frumious.server.site import Route  # noqa: PLC0415 - as above
 
     def records() -> Records:
         return Records(

@@ -145,6 +145,21 @@ def test_a_quarantined_project_loses_its_bytes_at_once_and_gets_them_back_withou
     assert "A" in world.listed()
 
 
+def test_a_quarantined_project_has_no_legacy_document_until_it_is_lifted(world):
+    """Conformance 73: a web server on the tree alone must not offer it either."""
+    world.rendering(legacy_json=True)
+    keys = ("web/json/a", "web/pypi/a/json")
+    world.mirror()
+    assert all(world.read(key) for key in keys)
+    world.index.quarantine("a")
+    world.mirror()
+    assert [world.read(key) for key in keys] == [None, None]
+    assert world.read("web/pypi/foo-bar/json") is not None
+    world.index.unquarantine("a")
+    world.mirror()
+    assert all(world.read(key) for key in keys)
+
+
 def test_quarantine_is_followed_even_where_nothing_else_is_removed(world):
     use(world, removal=Removal(follow=False, max_projects=0, max_files=0, max_percent=0))
     world.mirror()

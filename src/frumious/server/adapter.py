@@ -24,7 +24,7 @@ from frumious.server.http import Answer, FileBody, HeaderLookup, Request, Respon
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
+    from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined] # as above
 
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 SERVER: Final = ("server", f"frumious/{__version__}")
@@ -78,9 +78,6 @@ class Adapter:
         loop.call_soon(signal.pthread_sigmask, signal.SIG_UNBLOCK, STOPPING)
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        if scope.proto != "http":  # a WebSocket: nothing here speaks it
-            protocol.close(404)  # type: ignore[attr-defined]
-            return
         began = time.perf_counter()
         request = self._request(scope, protocol)
         answer = self._site.answer(request)

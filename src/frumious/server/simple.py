@@ -103,7 +103,7 @@ class SimpleApi:
 
 
 @lru_cache(maxsize=1 << 14)
-def _place(name: NormalizedName | None, kind: PageKind, hash_index: bool) -> str:  # noqa: FBT001
+def _place(name: NormalizedName | None, kind: PageKind, hash_index: bool) -> str:  # noqa: FBT001 - a cache goes by position
     """Return where a page lies below `web/`."""
     key = root_page_key(kind) if name is None else page_key(name, kind, hash_index=hash_index)
     return key.removeprefix(WEB)

@@ -48,10 +48,6 @@ class Tree:
         """The directory."""
         return self._web
 
-    def find(self, *segments: str) -> Found:
-        """Return a file by the segments of its path below `web/`; raises FileNotFoundError, OSError."""
-        return self.named("/" + "/".join(segments))
-
     def named(self, path: str) -> Found:
         """Return a file by the path of a request, which begins with a slash; raises FileNotFoundError, OSError."""
         if not _VISIBLE.match(path):

@@ -233,7 +233,9 @@ class Fetcher:
             rendered = render(build_page(found.detail, held, published, rendering), job.display, rendering)
         # A document says upstream's serial, unless we publish another (conformance 92).
         serial = None if published == found.serial else published
-        documents = () if legacy is None else self._documents(job.name, legacy, held, serial)
+        documents = (
+            () if legacy is None or found.is_withdrawn else self._documents(job.name, legacy, held, serial)
+        )
         # Ask again soon, and read whatever comes.
         soon = incomplete or (job.again and rendering.legacy_json)
         offered, body_digest = found.offered, found.body_digest

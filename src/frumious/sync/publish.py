@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from frumious.catalog.base import Batch, Check, Decline, Failure, Publication
 from frumious.errors import FrumiousError, NoSpace, NoSuchObject, NotWritable, PathTaken, StorageError
+from frumious.model import layout
 from frumious.model.names import NormalizedName
 from frumious.storage.base import STAGING, Item, Options
 from frumious.sync.events import ProjectDeclined, ProjectFailed, ProjectPublished, ProjectUnchanged
@@ -118,15 +119,7 @@ class Publisher:
         staged = await self._stage(batch.prepared)
         await storage.barrier()
         prepared = await self._put_in_place(batch, await self._record(batch), staged)
-        await storage.delete(
-            [
-                key
-                for p in prepared
-                for key in stale_keys(
-                    p.publication.name, EVERYWHERE if p.sweeps else self._before, self._rendering
-                )
-            ]
-        )
+        await storage.delete([key for p in prepared for key in self._left_behind(p)])
         if self._clean_names:
             await self._remove_unnormalized(prepared)
         for p in prepared:
@@ -221,6 +214,13 @@ class Publisher:
             elif target is None or abs(target.modified - p.publication.page_modified) >= 0.001:
                 raise NoSuchObject(f"{pair[1]}: its new bytes are gone from staging")
         return _Renames(moves, renames.aliases)
+
+    def _left_behind(self, p: Prepared) -> tuple[str, ...]:
+        """Return where earlier pages of a project are that its new ones have not replaced."""
+        name = p.publication.name
+        stale = stale_keys(name, EVERYWHERE if p.sweeps else self._before, self._rendering)
+        # What is quarantined is on no list, and has no legacy document (conformance 73).
+        return stale if p.publication.listed else (*stale, *layout.legacy_json_keys(name))
 
     async def _take_back(self, p: Prepared, error: StorageError) -> Failure:
         """Record that a project is not published as the catalog says; it is owed."""
