@@ -201,6 +201,14 @@ class CatalogTooNew(CatalogError):
     """The catalog was written by a newer Frumious; it is left untouched."""
 
 
+class CatalogTooOld(CatalogError):
+    """The catalog was written by an earlier Frumious, and who reads it may not change it."""
+
+
+class CatalogLocked(CatalogError):
+    """Another program has the catalog for itself, and did not give it up in time."""
+
+
 class CatalogBroken(CatalogError):
     """SQLite cannot read the catalog."""
 
@@ -214,10 +222,10 @@ class NothingToServe(FrumiousError):
 
 
 class NotListening(FrumiousError):
-    """The address or the port on which to serve cannot be had."""
+    """The address, the port or the path (then without a port) on which to serve cannot be had."""
 
-    def __init__(self, host: str, port: int, reason: str, *, hint: str | None = None) -> None:
-        super().__init__(f"cannot listen at {host}, port {port}: {reason}")
+    def __init__(self, host: str, port: int | None, reason: str, *, hint: str | None = None) -> None:
+        super().__init__(f"cannot listen at {host}{'' if port is None else f', port {port}'}: {reason}")
         self.host, self.port, self.reason, self.hint = host, port, reason, hint
 
 

@@ -227,6 +227,7 @@ def rendering_of(settings: Settings) -> Rendering:
         root_uri=settings.root_uri,
         release_files=settings.release_files,
         core_metadata=settings.core_metadata,
+        provenance=settings.provenance,
         legacy_json=settings.json,
         base_url=settings.base_url,
         digest=settings.digest_name,
@@ -370,6 +371,7 @@ def make_adapter(settings: Settings, counters: Counters) -> Adapter:
         mine,
         records(),
         {"metrics": Route(metrics.answer)},
+        counters,
     )
     observers = [counters.observe]
     if settings.server_access_log != "off":
@@ -378,5 +380,6 @@ def make_adapter(settings: Settings, counters: Counters) -> Adapter:
     return Adapter(
         site if settings.server_users is None else Guarded(site, Access(settings.server_users)),
         Public(settings.server_base_url, settings.server_trusted_proxies),
+        counters,
         tuple(observers),
     )

@@ -96,7 +96,11 @@ class Fake:
         self.models = {}
         for path in sorted((self.data / "model").glob("*.json")):
             said = json.loads(path.read_text())
-            files = {file["filename"]: file for release in said["releases"].values() for file in release}
+            files = {
+                file["filename"]: {**file, "version": version}
+                for version, release in said["releases"].items()
+                for file in release
+            }
             self.models[path.stem] = Model(said["info"]["name"], said["last_serial"], files)
 
     def call(self, program, *args):
@@ -137,6 +141,14 @@ class Fake:
             if zlib.crc32(f"{path}t".encode()) % 100 == 0
         }
 
+    def provenance(self, model):
+        """Return where each provenance of a project is here, by where a mirror has it."""
+        return {
+            f"{urlsplit(file['url']).path}.provenance": f"/integrity/{model.name}/{file['version']}/{name}/provenance"
+            for name, file in model.files.items()
+            if file.get("_provenance")
+        }
+
     def paths(self, model):
         """Return the paths of everything that a mirror of this project has to fetch below /packages/."""
         for file in model.files.values():
@@ -172,7 +184,11 @@ def assert_whole(mirror, fake):
     for name in fake.models:
         assert_page(mirror, fake, name)
     stored = {path.relative_to(mirror.directory / "web").as_posix() for path in stored_files(mirror)}
-    assert stored == {path.lstrip("/") for model in fake.models.values() for path in fake.paths(model)}
+    assert stored == {
+        path.lstrip("/")
+        for model in fake.models.values()
+        for path in (*fake.paths(model), *fake.provenance(model))
+    }
     assert not (mirror.directory / "todo").exists()
     assert (mirror.directory / "web/last-modified").exists()
 
@@ -199,8 +215,12 @@ def assert_page(mirror, fake, name):
 
 def assert_sound(mirror, fake):
     """What is there is right, whatever is missing: no byte that differs from the data set, no dangling link."""
+    documents = {
+        path: original for model in fake.models.values() for path, original in fake.provenance(model).items()
+    }
     for path in stored_files(mirror):
-        original = fake.data / path.relative_to(mirror.directory / "web")
+        place = f"/{path.relative_to(mirror.directory / 'web')}"
+        original = fake.data / documents.get(place, place)[1:]
         assert digest(path) == digest(original), path
 
     async def check():
@@ -256,7 +276,9 @@ def test_a_whole_mirror_over_http_2(fake, mirror):
         ["/simple/"]
         + [f"/simple/{name}/" for name in fake.models]
         + [path for model in fake.models.values() for path in fake.paths(model)]
+        + [path for model in fake.models.values() for path in fake.provenance(model).values()]
     ), "everything once"
+    assert any(map(fake.provenance, fake.models.values()))
     assert {request.status for request in asked} == {200}
     assert {request.protocol for request in asked} == {"HTTP/2.0"}
     hosts = {request.connection for request in asked}

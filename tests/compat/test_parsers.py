@@ -82,7 +82,7 @@ def nasty() -> SimulatedIndex:
     upload_junk_requirements(index)
     upload_legacy_types(index)
     index.upload("Mome.Rath_s", "1.0", metadata=False)
-    index.upload("Mome.Rath_s", "1.1", provenance=b'{"version": 1, "attestation_bundles": []}')
+    index.upload("Mome.Rath_s", "1.1", provenance=True)
     index.upload("Mome.Rath_s", "1.1", "mome_rath_s-1.1.tar.gz")
     index.upload("Mome.Rath_s", "1.2", "mome_rath_s-1.2.tar.gz", content=b"")
     for name, status in (("Archie", "archived"), ("Deppy", "deprecated")):

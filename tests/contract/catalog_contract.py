@@ -170,6 +170,42 @@ class CatalogContract:
 
         use(work)
 
+    def test_held_files_come_with_their_provenance_and_it_may_change_in_place(self, use):
+        async def work(catalog):
+            six, file = (
+                normalize("six"),
+                held(metadata=SHA_M, metadata_size=3, provenance=SHA_B, provenance_size=5),
+            )
+            await catalog.commit_batch(Batch(at=1, published=[publication("six", hold=[file])]))
+            assert (await catalog.held(six, []))[0] == {file.filename: file}
+            assert await catalog.unknown_objects([f"{file.key}.provenance"]) == []
+            other = held(metadata=SHA_M, metadata_size=3, provenance=SHA_A, provenance_size=7)
+            await catalog.commit_batch(Batch(at=2, published=[publication("six", hold=[other])]))
+            assert (await catalog.held(six, []))[0] == {file.filename: other}
+            assert await catalog.released(9, 0, 9) == []
+            assert [one.files for one in await catalog.holdings([six])] == [[other]]
+            bare = held(metadata=SHA_M, metadata_size=3)
+            await catalog.commit_batch(Batch(at=3, published=[publication("six", hold=[bare])]))
+            assert (await catalog.held(six, []))[0] == {file.filename: bare}
+            (released,) = await catalog.released(9, 0, 9)
+            assert (released.key, released.sha256, released.size) == (f"{file.key}.provenance", SHA_A, 7)
+
+        use(work)
+
+    def test_a_released_file_releases_its_provenance(self, use):
+        async def work(catalog):
+            file = held(provenance=SHA_B, provenance_size=5)
+            await catalog.commit_batch(Batch(at=1, published=[publication("six", hold=[file])]))
+            assert (await catalog.counts())["files"] == 1
+            gone = publication("six", published=6, release=[file.filename])
+            await catalog.commit_batch(Batch(at=2, published=[gone]))
+            keys = [file.key, f"{file.key}.provenance"]
+            assert sorted(one.key for one in await catalog.released(9, 0, 9)) == keys
+            await catalog.forget_objects(keys)
+            assert await catalog.counts() == {"projects": 1, "files": 0, "bytes": 0, "owed": 0}
+
+        use(work)
+
     def test_many_names_and_keys_are_asked_for_at_once(self, use):
         async def work(catalog):
             names = [f"p{i}" for i in range(1500)]

@@ -386,6 +386,26 @@ class UpstreamContract:
 
         assert download(face, f"{offered(face).detail.files[0].url}.metadata").data == file.metadata
 
+    def test_provenance_is_asked_of_this_index_wherever_its_page_says_it_is(self, face: Face):
+        file = face.index.upload("six", provenance=True)
+        elsewhere = f"https://elsewhere.example.org{file.provenance_path}"
+
+        assert face.run(lambda upstream: upstream.provenance(elsewhere)) == file.provenance
+        if face.dialect.minor >= 3 and (said := offered(face).detail.files[0].provenance) is not None:
+            assert face.run(lambda upstream: upstream.provenance(said)) == file.provenance
+
+    def test_provenance_that_is_not_there_is_none_and_a_failure_is_an_error(self, face: Face):
+        file = face.index.upload("six", provenance=True)
+        url = f"https://elsewhere.example.org{file.provenance_path}"
+        for effect in (Status(404), Status(503), Reset()):
+            face.faults.add("provenance:*", effect)
+
+        assert face.run(lambda upstream: upstream.provenance(url)) is None
+        with pytest.raises(BadStatus):
+            face.run(lambda upstream: upstream.provenance(url))
+        with pytest.raises(Unreachable):
+            face.run(lambda upstream: upstream.provenance(url))
+
     def test_an_empty_file_is_a_file(self, face: Face):
         face.index.upload("six", "1.0", "six-1.0.zip", b"")
 

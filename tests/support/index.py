@@ -75,6 +75,7 @@ from support.index_files import (
     package_type,
     python_version,
 )
+from support.index_files import provenance as provenance_document
 from support.index_pages import DIALECTS, HTML_TYPE, JSON_TYPE, Dialect, Place
 
 __all__ = [
@@ -292,7 +293,7 @@ class SimulatedIndex:
         requires_python: str | None = None,
         requires_dist: Sequence[str] = (),
         metadata: bytes | bool = True,
-        provenance: bytes | None = None,
+        provenance: bytes | bool | None = None,
         upload_time: str | None = None,
         size: int | None = None,
         kind: str | None = None,
@@ -301,7 +302,8 @@ class SimulatedIndex:
 
         Without a file name a wheel is made; the end of the name (.whl, .tar.gz) chooses what is made, anything else
         gets filler bytes. `metadata=False` offers no core metadata for a wheel, bytes offer just those; `size` and
-        `kind` (of the legacy JSON's `packagetype`) are said instead of the truth. Uploading under another spelling of
+        `kind` (of the legacy JSON's `packagetype`) are said instead of the truth. `provenance=True` makes a document that
+        fits. Uploading under another spelling of
         the name changes the display name.
         """
         filename = filename or f"{module_name(name)}-{version}-py3-none-any.whl"
@@ -328,7 +330,9 @@ class SimulatedIndex:
             requires_python,
             release.yanked,
             metadata or None,
-            provenance,
+            provenance_document(filename, hashlib.sha256(content).hexdigest())
+            if provenance is True
+            else provenance or None,
             normal,
             size,
             kind,
@@ -417,6 +421,14 @@ class SimulatedIndex:
         new = replace(old, metadata=metadata or core_metadata(name, old.version))
         self._store(new)
         self._amend(_map_files(self.project(name), lambda file: new if file is old else file))
+
+    def set_provenance(self, filename: str, provenance: bytes | None) -> None:
+        """Offer other provenance of a file, or none: no serial moves."""
+        old = self.file(filename)
+        new = replace(old, provenance=provenance)
+        self.blobs.pop(old.provenance_path, None)
+        self._store(new)
+        self._amend(_map_files(self.project(old.project), lambda file: new if file is old else file))
 
     def lose_bytes(self, filename: str) -> None:
         """Make the file host answer 404 for a file that the index still lists."""
@@ -696,6 +708,14 @@ class SimulatedUpstream:
     async def legacy_document(self, name: NormalizedName) -> bytes | None:
         try:
             return (await self._document(f"/pypi/{name}/json", None)).body
+        except BadStatus as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def provenance(self, url: str) -> bytes | None:
+        try:
+            return (await self._document(unquote(urlsplit(url).path), None)).body
         except BadStatus as error:
             if error.status == 404:
                 return None

@@ -9,6 +9,7 @@ import base64
 import gzip
 import hashlib
 import io
+import json
 import re
 import tarfile
 import zipfile
@@ -34,6 +35,30 @@ def core_metadata(
         lines.append(f"Requires-Python: {requires_python}")
     lines += [f"Requires-Dist: {requirement}" for requirement in requires_dist]
     return ("\n".join(lines) + "\n").encode()
+
+
+def provenance(filename: str, sha256: str, **changes: object) -> bytes:
+    """Return a provenance document (PEP 740) of a file; its signatures are filler. `changes` replace its parts."""
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": filename, "digest": {"sha256": sha256}}],
+        "predicateType": "https://index.example.org/attestations/publish/v1",
+        "predicate": None,
+    }
+    attestation = {
+        "version": 1,
+        "verification_material": {"certificate": "AAAA", "transparency_entries": [{}]},
+        "envelope": {
+            "statement": base64.b64encode(json.dumps(statement).encode()).decode(),
+            "signature": "AAAA",
+        },
+    }
+    publisher = {"kind": "Forge", "repository": "toves/slithy", "workflow": "release.yml"}
+    document = {
+        "version": 1,
+        "attestation_bundles": [{"publisher": publisher, "attestations": [attestation]}],
+    }
+    return json.dumps({**document, **changes}).encode()
 
 
 def module_name(name: str) -> str:

@@ -13,8 +13,11 @@ import apsw
 
 from frumious.errors import NoSuchObject
 from frumious.model.names import normalize
+from frumious.pages.provenance import problem_of
 from frumious.storage.base import Storage
 
+PUBLIC = "https://mirror.example.org"
+"""`base-url` of mirrors whose provenance is looked at."""
 PAGE_NAMES = {"index.html", "index.v1_html", "index.v1_json"}
 
 
@@ -73,7 +76,7 @@ def check_sums(catalog: Path) -> None:
         sums = db.execute("SELECT projects, files, bytes FROM total").fetchone()
         counted = db.execute(
             "SELECT (SELECT count(*) FROM project WHERE published IS NOT NULL),"
-            " (SELECT count(*) FROM object WHERE key NOT LIKE '%.metadata'),"
+            " (SELECT count(*) FROM object WHERE key NOT LIKE '%.metadata' AND key NOT LIKE '%.provenance'),"
             " (SELECT coalesce(sum(size), 0) FROM object)"
         ).fetchone()
     finally:
@@ -98,6 +101,11 @@ async def _check_project(storage: Storage, place: str, kinds: set[str]) -> None:
             if file.get("core-metadata"):
                 assert metadata is not None, f"{place} advertises metadata of {key}, which is not there"
                 assert hashlib.sha256(metadata).hexdigest() == file["core-metadata"]["sha256"]
+            if file.get("provenance", "").startswith(f"{PUBLIC}/"):
+                said = file["provenance"].removeprefix(PUBLIC)
+                document = await read(storage, "web" + unquote(said))
+                assert document is not None, f"{place} names {said}, which is not there"
+                assert problem_of(document, file["filename"], file["hashes"]["sha256"]) is None
     for kind in sorted(kinds & {"index.html", "index.v1_html"}):
         found = anchors(await read(storage, f"web/simple/{place}/{kind}"))
         listings.append(sorted(unquote(urlsplit(href).path).rpartition("/")[2] for href, _ in found))

@@ -15,6 +15,8 @@ from frumious.storage.memory import MemoryStorage
 from frumious.sync.summary import ExitCode
 from support.faults import PowerCut, StopAfter
 from support.index import SimulatedIndex
+from support.index_files import provenance
+from support.invariants import PUBLIC
 from support.world import Limits, World
 
 LIMITS = Limits(projects=2, seconds=5)
@@ -22,8 +24,8 @@ LIMITS = Limits(projects=2, seconds=5)
 
 def index_before() -> SimulatedIndex:
     index = SimulatedIndex()
-    index.upload("A", "1.0", "A-1.0.tar.gz")
-    index.upload("Foo.Bar", "1.0")
+    index.upload("A", "1.0", "A-1.0.tar.gz", provenance=True)
+    index.upload("Foo.Bar", "1.0", provenance=True)
     index.upload("gamma", "0.1")
     return index
 
@@ -31,7 +33,10 @@ def index_before() -> SimulatedIndex:
 def edit(index: SimulatedIndex) -> None:
     index.upload("A", "1.1", "A-1.1.tar.gz")
     index.yank("Foo.Bar", "1.0", "broken")
-    index.upload("new", "1.0")
+    index.upload("new", "1.0", provenance=True)
+    index.set_provenance(
+        "A-1.0.tar.gz", provenance("A-1.0.tar.gz", index.file("A-1.0.tar.gz").sha256, more=1)
+    )
 
 
 def effects_of(tmp_path, storage_of) -> int:
@@ -44,13 +49,19 @@ def effects_of(tmp_path, storage_of) -> int:
 
 def first_run(place) -> World:
     place.mkdir()
-    return World(place, index=index_before(), streams=2)
+    return with_provenance(World(place, index=index_before(), streams=2))
+
+
+def with_provenance(world: World) -> World:
+    world.rendering(provenance=True, base_url=PUBLIC)
+    return world
 
 
 def second_run(place) -> World:
     world = first_run(place)
     world.mirror(limits=LIMITS)
     edit(world.index)
+    world.clock.now += 18 * 86400  # so that every project, and every provenance, is looked at again
     return world
 
 
@@ -120,7 +131,7 @@ def with_trash(place) -> World:
     place.mkdir()
     index = index_before()
     index.upload("A", "2.0")
-    world = World(place, index=index, streams=2)
+    world = with_provenance(World(place, index=index, streams=2))
     world.mirror(limits=LIMITS)
     index.delete_project("foo.bar")
     index.delete_release("A", "1.0")

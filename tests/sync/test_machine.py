@@ -30,8 +30,8 @@ from frumious.sync.remove import empty
 from frumious.sync.trash import listed, quarantined
 from support.faults import PowerCut, StopAfter
 from support.index import Cut, Garbage, Reset, ShortBytes, Stale, Status, Stuck, WrongBytes
-from support.index_files import core_metadata
-from support.invariants import anchors
+from support.index_files import core_metadata, provenance
+from support.invariants import PUBLIC, anchors
 from support.world import Limits, World
 
 
@@ -118,6 +118,7 @@ class Mirroring(RuleBasedStateMachine):
     def begin(self):
         self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
         self.world = World(self.folder, streams=4)
+        self.world.rendering(provenance=True, base_url=PUBLIC)
         self.index = self.world.index
         self.number = 1
         self.accepted = set()
@@ -154,11 +155,24 @@ class Mirroring(RuleBasedStateMachine):
         )
         return files[choice % len(files)] if files else None
 
-    @rule(name=names, wheel=st.booleans())
-    def upload(self, name, wheel):
+    @rule(name=names, wheel=st.booleans(), attested=st.booleans())
+    def upload(self, name, wheel, attested):
         self.number += 1
         version = f"{self.number}.0"
-        self.index.upload(name, version, None if wheel else f"{name}-{version}.tar.gz")
+        filename = None if wheel else f"{name}-{version}.tar.gz"
+        self.index.upload(name, version, filename, provenance=attested)
+
+    @rule(name=names, choice=choices, said=st.sampled_from(["other", "wrong", "none"]))
+    def change_provenance(self, name, choice, said):
+        """No serial moves."""
+        if file := self.some_file(name, choice):
+            self.number += 1
+            documents = {
+                "other": provenance(file.filename, file.sha256, number=self.number),
+                "wrong": provenance(file.filename, "00" * 32),
+                "none": None,
+            }
+            self.index.set_provenance(file.filename, documents[said])
 
     @rule(name=names, choice=choices, reason=st.sampled_from([None, "", "broken"]))
     def yank(self, name, choice, reason):
@@ -234,7 +248,7 @@ class Mirroring(RuleBasedStateMachine):
 
     @rule(
         option=st.sampled_from(
-            ["html", "json", "hash_index", "release_files", "core_metadata", "legacy_json"]
+            ["html", "json", "hash_index", "release_files", "core_metadata", "legacy_json", "provenance"]
         )
     )
     def turn_a_setting(self, option):
@@ -532,7 +546,9 @@ def files_of(world, name):
     """Return what a project's page says of its files; None where there is no page."""
     body = world.read(f"{page_of(world, name)}index.v1_json")
     if body is not None and world.options.rendering.json:
-        facts = ("filename", "hashes", "yanked", "core-metadata", "requires-python", "upload-time", "url")
+        facts = (
+            "filename", "hashes", "yanked", "core-metadata", "requires-python", "upload-time", "url", "provenance",
+        )  # fmt: skip
         return [{fact: file.get(fact) for fact in facts} for file in json.loads(body)["files"]]
     body = world.read(f"{page_of(world, name)}index.html")
     if body is None:

@@ -13,8 +13,8 @@ from frumious.sync.engine import mirror
 from frumious.sync.options import Limits
 from frumious.sync.ports import Ports
 from frumious.sync.verify.cursor import KEY
-from frumious.sync.verify.run import VerifyOptions, verify
 from support.faults import PowerCut, StopAfter
+from support.verifying import verify_in
 from support.world import World
 
 WHEEL = "-1.0-py3-none-any.whl"
@@ -27,36 +27,6 @@ def world(tmp_path):
         world.index.upload(f"p{number:03}", "1.0")
     world.mirror()
     return world
-
-
-def verify_in(world, *, wrap=lambda ports: ports, publisher=None, is_busy=lambda: False, **wanted):
-    """Verify a world; return the report and the findings as pairs."""
-    findings = []
-
-    async def inside():
-        catalog = await open_catalog(world.catalog_path)
-        try:
-            ports = Ports(
-                world.upstream, world.storage, catalog, world.events.append, world.clock, world.clock.sleep, lambda: 0.5
-            )  # fmt: skip
-
-            @asynccontextmanager
-            async def opened():
-                yield ports, world.options
-
-            return await verify(
-                wrap(ports),
-                world.options,
-                VerifyOptions(**wanted),
-                publisher or opened,
-                findings.append,
-                is_busy,
-            )
-        finally:
-            await catalog.aclose()
-
-    report = asyncio.run(inside())
-    return report, [(finding.kind.value, finding.key) for finding in findings]
 
 
 def key_of(world, name):

@@ -71,6 +71,9 @@ class HeldFile:
     """Whether its bytes have been read and compared; False: taken over from another program's tree."""
     digest: str | None = None
     """Another digest of the same bytes, for pages that want it: `md5=…`."""
+    provenance: str | None = None
+    """sha256 of the provenance document that is stored beside it."""
+    provenance_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

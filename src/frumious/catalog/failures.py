@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from frumious.errors import CatalogBroken, CatalogError
+from frumious.errors import CatalogBroken, CatalogError, CatalogLocked
 
 BESIDE = 65536
 """Bytes that SQLite needs for the files beside the catalog before it can change anything."""
@@ -20,7 +20,7 @@ def translate(error: apsw.Error, path: Path | None) -> CatalogError:
         case apsw.CorruptError() | apsw.NotADBError() | apsw.FormatError():
             return broken(path, error)
         case apsw.BusyError() | apsw.LockedError():
-            return CatalogError(
+            return CatalogLocked(
                 f"{where} is locked by another program ({error})", hint="end that program, or wait for it"
             )
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError() | apsw.IOError():

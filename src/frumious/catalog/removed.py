@@ -9,17 +9,17 @@ from typing import Any
 import apsw
 
 from frumious.catalog.base import PastRevision, Pin, Released, Revision, Trashed
-from frumious.model.layout import METADATA_SUFFIX
+from frumious.model.layout import SIDECARS
 from frumious.model.names import NormalizedName
 
 
 def _pinned(table: str, project: str) -> str:
     """Return the condition that the file at `key`, or the one it describes, is pinned."""
-    beside = f"'/' || pin.filename || '{METADATA_SUFFIX}'"
+    places = ["'/' || pin.filename", *(f"'/' || pin.filename || '{suffix}'" for suffix in SIDECARS)]
+    named = " OR ".join(f"substr({table}.key, -length({place})) = {place}" for place in places)
     return (
-        f"EXISTS (SELECT 1 FROM pin WHERE pin.project = {table}.{project} AND pin.lifted_at IS NULL AND ("
-        f"substr({table}.key, -length(pin.filename) - 1) = '/' || pin.filename"
-        f" OR substr({table}.key, -length({beside})) = {beside}))"
+        f"EXISTS (SELECT 1 FROM pin WHERE pin.project = {table}.{project} AND pin.lifted_at IS NULL"
+        f" AND ({named}))"
     )
 
 

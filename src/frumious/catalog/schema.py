@@ -217,6 +217,26 @@ MIGRATIONS: tuple[str, ...] = (
     -- What has changed since a serial: other mirrors ask for it.
     CREATE INDEX journal_serial ON journal (serial, id);
     """,
+    """
+    -- Provenance documents (PEP 740) lie beside files, as core metadata does, and like it are no files of their own.
+    ALTER TABLE file ADD COLUMN provenance INTEGER REFERENCES object (id);
+    CREATE INDEX file_provenance ON file (provenance) WHERE provenance IS NOT NULL;
+    DROP TRIGGER object_comes;
+    CREATE TRIGGER object_comes AFTER INSERT ON object BEGIN
+        UPDATE total SET
+            files = files + (new.key NOT LIKE '%.metadata' AND new.key NOT LIKE '%.provenance'),
+            bytes = bytes + new.size;
+    END;
+    DROP TRIGGER object_goes;
+    CREATE TRIGGER object_goes AFTER DELETE ON object BEGIN
+        UPDATE total SET
+            files = files - (old.key NOT LIKE '%.metadata' AND old.key NOT LIKE '%.provenance'),
+            bytes = bytes - old.size;
+    END;
+    UPDATE total SET files = (
+        SELECT count(*) FROM object WHERE key NOT LIKE '%.metadata' AND key NOT LIKE '%.provenance'
+    );
+    """,
 )
 
 VERSION = len(MIGRATIONS)

@@ -10,6 +10,7 @@ import asyncio
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,7 +48,8 @@ from frumious.catalog.base import (
 )
 from frumious.catalog.failures import broken, cannot_open, translate
 from frumious.catalog.schema import MIGRATIONS, VERSION
-from frumious.errors import CatalogError, CatalogTooNew, PathTaken
+from frumious.errors import CatalogError, CatalogTooNew, CatalogTooOld, PathTaken
+from frumious.model.layout import METADATA_SUFFIX, PROVENANCE_SUFFIX
 from frumious.model.names import NormalizedName
 
 T = TypeVar("T")
@@ -57,14 +59,15 @@ _ROW = (
     " stuck_serial, stuck_since, until, absent_at, declined"
 )
 _HELD = (
-    "f.filename, o.key, o.sha256, o.size, f.source, m.sha256, m.size, o.verified_at, o.digest"
+    "f.filename, o.key, o.sha256, o.size, f.source, m.sha256, m.size, o.verified_at, o.digest, v.sha256, v.size"
     " FROM project p JOIN file f ON f.project = p.id JOIN object o ON o.id = f.object"
-    " LEFT JOIN object m ON m.id = f.metadata"
+    " LEFT JOIN object m ON m.id = f.metadata LEFT JOIN object v ON v.id = f.provenance"
 )
 """What `_held_file` reads."""
 _REFERRED = (
     "(EXISTS (SELECT 1 FROM file f WHERE f.object = object.id)"
-    " OR EXISTS (SELECT 1 FROM file f WHERE f.metadata = object.id))"
+    " OR EXISTS (SELECT 1 FROM file f WHERE f.metadata = object.id)"
+    " OR EXISTS (SELECT 1 FROM file f WHERE f.provenance = object.id))"
 )
 """Whether any page refers to an object."""
 _WELL = (
@@ -489,7 +492,7 @@ class SqliteCatalog:
         def work(db: apsw.Connection) -> None:
             for name in names:
                 db.execute("UPDATE project SET etag = NULL, body_digest = NULL WHERE name = ?", (name,))
-                for column in ("object", "metadata") if files else ():
+                for column in ("object", "metadata", "provenance") if files else ():
                     db.execute(
                         f"UPDATE object SET verified_at = 0 WHERE id IN (SELECT f.{column} FROM project p"
                         " JOIN file f ON f.project = p.id WHERE p.name = ?)",
@@ -777,22 +780,28 @@ def _publish(db: apsw.Connection, p: Publication, at: int) -> None:
 
 
 def _put_file(db: apsw.Connection, project: int, name: str, held: HeldFile, at: int) -> None:
+    before = db.execute(
+        "SELECT object, metadata, provenance FROM file WHERE project = ? AND filename = ?",
+        (project, held.filename),
+    ).fetchall()
+    if before and before[0][2] is not None:
+        # Other words of upstream's about the same file may lie at the same key.
+        db.execute(
+            "UPDATE file SET provenance = NULL WHERE project = ? AND filename = ?", (project, held.filename)
+        )
     verified = at if held.verified else 0
     body = _hold(db, held.key, held.sha256, held.size, verified, held.digest)
-    metadata = (
-        None
-        if held.metadata is None
-        else _hold(db, f"{held.key}.metadata", held.metadata, held.metadata_size, verified)
-    )
-    before = db.execute(
-        "SELECT object, metadata FROM file WHERE project = ? AND filename = ?", (project, held.filename)
-    ).fetchall()
+    metadata = provenance = None
+    if held.metadata is not None:
+        metadata = _hold(db, held.key + METADATA_SUFFIX, held.metadata, held.metadata_size, verified)
+    if held.provenance is not None:
+        provenance = _hold(db, held.key + PROVENANCE_SUFFIX, held.provenance, held.provenance_size, verified)
     db.execute(
-        "INSERT OR REPLACE INTO file (project, filename, source, object, metadata) VALUES (?, ?, ?, ?, ?)",
-        (project, held.filename, held.source, body, metadata),
+        "INSERT OR REPLACE INTO file (project, filename, source, object, metadata, provenance)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (project, held.filename, held.source, body, metadata, provenance),
     )
-    for row in before:
-        _let_go(db, name, [int(found) for found in row if found not in {None, body, metadata}], DELETED, at)
+    _let_go_of(db, name, before, {body, metadata, provenance}, DELETED, at)
 
 
 def _release(
@@ -801,11 +810,25 @@ def _release(
     """Delete files of a project; what no page refers to any more is released."""
     for filename in filenames:
         rows = db.execute(
-            "DELETE FROM file WHERE project = ? AND filename = ? RETURNING object, metadata",
+            "DELETE FROM file WHERE project = ? AND filename = ? RETURNING object, metadata, provenance",
             (project, filename),
         ).fetchall()
-        for row in rows:
-            _let_go(db, name, [int(found) for found in row if found is not None], reason, at)
+        _let_go_of(db, name, rows, set(), reason, at)
+
+
+def _let_go_of(
+    db: apsw.Connection,
+    name: str,
+    rows: Sequence[Sequence[Any]],
+    keeps: AbstractSet[int | None],
+    reason: str,
+    at: int,
+) -> None:
+    """Release the objects of these rows, but for those that the project goes on to refer to."""
+    for row in rows:
+        _let_go(
+            db, name, [int(found) for found in row if found is not None and found not in keeps], reason, at
+        )
 
 
 def _let_go(db: apsw.Connection, name: str, objects: Sequence[int], reason: str, at: int) -> None:
@@ -959,20 +982,19 @@ def _adopt_file(
     if known:
         # First: what the project itself refers to does not stand in its way.
         before = db.execute(
-            "DELETE FROM file WHERE project = ? AND filename = ? RETURNING object, metadata",
+            "DELETE FROM file WHERE project = ? AND filename = ? RETURNING object, metadata, provenance",
             (project, held.filename),
         ).fetchall()
     body = _adopt_object(db, held.key, held.sha256, held.size, held.digest)
     metadata = None
     if body is not None:
         if held.metadata is not None:
-            metadata = _adopt_object(db, f"{held.key}.metadata", held.metadata, held.metadata_size, None)
+            metadata = _adopt_object(db, held.key + METADATA_SUFFIX, held.metadata, held.metadata_size, None)
         db.execute(
             "INSERT INTO file (project, filename, source, object, metadata) VALUES (?, ?, ?, ?, ?)",
             (project, held.filename, held.source, body, metadata),
         )
-    for row in before:
-        _let_go(db, name, [int(found) for found in row if found not in {None, body, metadata}], DELETED, at)
+    _let_go_of(db, name, before, {body, metadata}, DELETED, at)
     return body is not None and (metadata is not None or held.metadata is None)
 
 
@@ -1001,8 +1023,9 @@ def _give_up(db: apsw.Connection, project: int, a: Adopted, at: int) -> None:
     lost = set(a.lost)
     if lost:
         rows = db.execute(
-            "SELECT filename, o.key, m.key FROM file f LEFT JOIN object o ON o.id = f.object"
-            " LEFT JOIN object m ON m.id = f.metadata WHERE f.project = ?",
+            "SELECT filename, o.key, m.key, v.key FROM file f LEFT JOIN object o ON o.id = f.object"
+            " LEFT JOIN object m ON m.id = f.metadata LEFT JOIN object v ON v.id = f.provenance"
+            " WHERE f.project = ?",
             (project,),
         ).fetchall()
         gone = [row for row in rows if row[0] in lost]
@@ -1043,6 +1066,8 @@ def _held_file(row: Sequence[Any]) -> HeldFile:
         row[6] or 0,
         verified=row[7] > 0,
         digest=row[8],
+        provenance=row[9] and row[9].hex(),
+        provenance_size=row[10] or 0,
     )
 
 
@@ -1103,7 +1128,7 @@ def _check_version(version: int, path: Path | None, *, migrates: bool) -> None:
             hint="upgrade Frumious on this machine, or point `catalog` at another file",
         )
     if version < VERSION and not migrates:
-        raise CatalogError(
+        raise CatalogTooOld(
             f"{path} was written by an earlier Frumious (schema {version}, this program wants {VERSION})",
             hint="the next `mirror` brings it up to date",
         )

@@ -218,6 +218,16 @@ OPTIONS: tuple[Option, ...] = (
         group=WRITTEN,
     ),
     Option(
+        key="provenance",
+        read=read_bool,
+        allowed=BOOL,
+        doc="Also fetch the provenance of files (PEP 740: who published them, signed) where upstream has it, and check "
+        "that it is about these very files. Pages name this mirror's copy where `base-url` is https, else upstream's. "
+        "With false, pages pass on what upstream's say, unchecked.",
+        default="true",
+        group=WRITTEN,
+    ),
+    Option(
         key="simple-format",
         read=read_simple_format,
         allowed="ALL, HTML or JSON, in any case",
@@ -254,7 +264,8 @@ OPTIONS: tuple[Option, ...] = (
         read=read_url,
         allowed="an https:// or http:// address, without query or fragment",
         doc="The public address of this mirror, under which `web/` is served. With it the links in "
-        "`web/pypi/NAME/json` lead to this mirror. A final slash is dropped.",
+        "`web/pypi/NAME/json` lead to this mirror, and pages name its copies of provenance if it is https. A final slash "
+        "is dropped.",
         example="https://pypi.example.org",
         may_be_empty=True,
         note=slash_note,

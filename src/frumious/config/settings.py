@@ -78,6 +78,7 @@ class Settings:
     json: bool
     release_files: bool
     core_metadata: bool
+    provenance: bool
     simple_format: SimpleFormat
     hash_index: bool
     root_uri: str | None
@@ -129,6 +130,7 @@ class Settings:
     """An argument vector; empty: nothing to run."""
     server_host: str
     server_port: int
+    server_socket_mode: int
     server_base_url: str | None
     """Without a final slash."""
     server_workers: int | None

@@ -26,6 +26,9 @@ LOCAL_STATS = "web/local-stats/days/"
 
 MAX_SEGMENT_BYTES = 255
 METADATA_SUFFIX = ".metadata"
+PROVENANCE_SUFFIX = ".provenance"
+SIDECARS = (METADATA_SUFFIX, PROVENANCE_SUFFIX)
+"""Ends of the names of what lies beside a distribution file and comes and goes with it."""
 # As packaging indexes write them: `+` and `!` stay literal, spaces and the rest are encoded (conformance §13.7). So is
 # the semicolon: Python's urljoin drops one at the end.
 _SAFE = "/+!~@=:,()$&'*"
@@ -98,9 +101,17 @@ def content_key(blake2b_256: str, filename: str) -> str:
 
 def metadata_key(key: str) -> str | None:
     """Return the key of a file's core metadata (PEP 658), or None where that name would be too long to store."""
-    if len(key.rpartition("/")[2].encode()) + len(METADATA_SUFFIX) > MAX_SEGMENT_BYTES:
-        return None
-    return key + METADATA_SUFFIX
+    return _beside(key, METADATA_SUFFIX)
+
+
+def provenance_key(key: str) -> str | None:
+    """Return the key of a file's provenance document (PEP 740), or None as for `metadata_key`."""
+    return _beside(key, PROVENANCE_SUFFIX)
+
+
+def _beside(key: str, suffix: str) -> str | None:
+    is_too_long = len(key.rpartition("/")[2].encode()) + len(suffix) > MAX_SEGMENT_BYTES
+    return None if is_too_long else key + suffix
 
 
 def href(key: str, *, root: str = "../..") -> str:

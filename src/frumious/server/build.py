@@ -8,6 +8,7 @@ from pathlib import Path
 
 from frumious.server.files import Files
 from frumious.server.health import Health
+from frumious.server.integrity import Integrity
 from frumious.server.legacy import legacy_routes
 from frumious.server.page_store import PageStore
 from frumious.server.records import Records
@@ -46,6 +47,7 @@ def build_site(
         {
             "simple": Route(simple.answer),
             "packages": Route(files.package),
+            "integrity": Route(Integrity(tree, files).answer),
             "health": Route(health.health),
             "ready": Route(health.ready),
             **legacy_routes(tree, projects, records, slow_records),

@@ -8,8 +8,9 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from frumious.errors import BadPage
-from frumious.model.layout import METADATA_SUFFIX, PageKind, href
+from frumious.model.layout import METADATA_SUFFIX, PROVENANCE_SUFFIX, SIDECARS, PageKind, href
 from frumious.model.names import InvalidName, NormalizedName, normalize
+from frumious.pages.provenance import MEDIA_TYPE as PROVENANCE
 from frumious.pages.stored import key_of, read_page
 from frumious.server.http import (
     CORS,
@@ -30,7 +31,7 @@ from frumious.server.simple import SimpleApi
 from frumious.server.tree import Found, Tree
 
 _FOR_EVER: Final = "max-age=365000000, immutable, public"
-_A_WHILE: Final = "max-age=600, public"
+A_WHILE: Final = "max-age=600, public"
 _BINARY: Final = "application/octet-stream"
 _BY_DIGEST = re.compile(r"/packages/[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{60}/[^/]+\Z")
 _TYPES: Final = {
@@ -61,8 +62,10 @@ class Files:
             found = self._tree.named(path)
         except FileNotFoundError:
             return self._foretold(request, path[1:].split("/"))
+        if path.endswith(PROVENANCE_SUFFIX):
+            return file_answer(request, found, PROVENANCE, A_WHILE)  # it may change (conformance 80)
         # A path made of a digest never holds anything else; any other may be given to a new file (conformance 66, 104).
-        control = _FOR_EVER if _BY_DIGEST.match(path) else _A_WHILE
+        control = _FOR_EVER if _BY_DIGEST.match(path) else A_WHILE
         media_type = "text/plain; charset=utf-8" if path.endswith(METADATA_SUFFIX) else _BINARY
         return file_answer(request, found, media_type, control)
 
@@ -70,7 +73,16 @@ class Files:
         """Return what else lies in `web/`: `last-modified`, statistics, the operator's own robots.txt."""
         suffix = PurePosixPath(request.path).suffix
         media_type = _TYPES.get(suffix, _BINARY if suffix else _TYPES[".txt"])
-        return file_answer(request, self._tree.named(request.path), media_type, _A_WHILE)
+        return file_answer(request, self._tree.named(request.path), media_type, A_WHILE)
+
+    async def place(self, project: str, filename: str) -> str | None:
+        """Return the key of a project's file, or of what lies beside one, by its page; None where it names no such file."""
+        try:
+            name = normalize(project)
+            page, kind = self._simple.stored(name)
+            return await asyncio.to_thread(_place_of, page, kind, name, filename, self._root_uri)
+        except (InvalidName, FileNotFoundError, BadPage):
+            return None
 
     def _foretold(self, request: Request, segments: list[str]) -> Answer:
         """Answer `/packages/<source or a Python version>/<first letter>/<project>/<file>` (conformance 68)."""
@@ -79,24 +91,19 @@ class Files:
         return self._looked_up(request, segments[3], segments[4])
 
     async def _looked_up(self, request: Request, project: str, filename: str) -> Response:
-        try:
-            name = normalize(project)
-            page, kind = self._simple.stored(name)
-            key = await asyncio.to_thread(_place_of, page, kind, name, filename, self._root_uri)
-        except (InvalidName, FileNotFoundError, BadPage):
-            key = None
+        key = await self.place(project, filename)
         return not_found() if key is None else moved(request.prefix + href(key, root=""), permanently=False)
 
 
 def _place_of(
     page: Page, kind: PageKind, name: NormalizedName, filename: str, root_uri: str | None
 ) -> str | None:
-    """Return where a file of a project lies, by the project's page; None where it names no such file of ours."""
-    wanted = filename.removesuffix(METADATA_SUFFIX)
+    suffix = next((end for end in SIDECARS if filename.endswith(end)), "")
+    wanted = filename.removesuffix(suffix)
     for file in read_page(page.read(), kind, name).detail.files:
         if file.filename == wanted:
             key = key_of(file, root_uri)
-            return None if key is None else key + filename[len(wanted) :]
+            return None if key is None else key + suffix
     return None
 
 

@@ -63,6 +63,21 @@ def _rank(one: str, exactness: int, weight: float) -> tuple[float, int, int]:
 
 
 @lru_cache(maxsize=256)
+def chosen(accept: str | None, offered: tuple[str, ...]) -> str | None:
+    """Return which of some types an Accept header likes best, the first of equals; None if it wants none of them.
+
+    An absent, empty or overlong header means anything.
+    """
+    if not accept or not accept.strip() or len(accept) > _LONGEST:
+        return offered[0]
+    weights = dict(_weighted(accept))
+    anything = weights.get("*/*", 0.0)
+    liked = {one: weights.get(one, weights.get(one.partition("/")[0] + "/*", anything)) for one in offered}
+    best = max(offered, key=lambda one: liked[one])
+    return best if liked[best] > 0 else None
+
+
+@lru_cache(maxsize=256)
 def asked_format(query: str) -> tuple[str, ...] | None:
     """Return what `?format=` asks for: nothing where it is no type of ours, None where it does not stand there.
 

@@ -26,6 +26,7 @@ from frumious.sync.options import SyncOptions
 from frumious.sync.pins import Pins, keeping, read_entry, with_pins, without_files
 from frumious.sync.plan import Job, is_gone, is_stuck
 from frumious.sync.ports import Ports
+from frumious.sync.provenance import Provenances
 from frumious.upstream.base import OfferedProject
 
 
@@ -113,6 +114,7 @@ class Assessor:
 
     def __init__(self, ports: Ports, options: SyncOptions, claims: Claims) -> None:
         self._ports, self._options, self._claims = ports, options, claims
+        self._provenances = Provenances(ports, options)
         self._told_of_documents = False
         self._pinned: frozenset[NormalizedName] | None = None
         """Projects with pins; nobody else changes them while the run holds the lock."""
@@ -125,12 +127,14 @@ class Assessor:
         pins = await self._pins(job.name)
         offered, is_bare = await self._offered(job, pins)
         is_turned = self._is_turned(job)
-        if offered is None and is_turned:
+        if offered is None and (is_turned or await self._provenances.are_old(job.name)):
             offered = await self._stored(job)
+            is_turned = True
         if offered is None:
             return self._unchanged(job, job.row.etag if job.row else None)
         body_digest = hashlib.sha256(offered.body).digest()
-        if not job.again and not is_turned and self._is_same(job, offered, body_digest):
+        is_same = not job.again and not is_turned and self._is_same(job, offered, body_digest)
+        if is_same and not await self._provenances.are_old(job.name):
             return self._unchanged(job, offered.etag)
         choice, document = await self._choose(job, offered)
         choice, whole = keeping(choice, offered.detail, pins), with_pins(offered.detail, pins)
@@ -285,6 +289,9 @@ class Assessor:
             beside = metadata_place(file, keys[file.filename], self._options)
             if beside is not None:
                 wanted.setdefault(beside, str(file.core_metadata))
+            documented = provenance_place(file, keys[file.filename], self._options)
+            if documented is not None:
+                wanted.setdefault(documented, str(file.provenance))
         refused = self._claims.claim(job.name, wanted)
         have, taken = await self._ports.catalog.held(job.name, wanted)
         if not job.again:
@@ -411,6 +418,13 @@ def metadata_place(file: File, key: str | None, options: SyncOptions) -> str | N
     if not options.rendering.core_metadata or not file.core_metadata or key is None:
         return None
     return layout.metadata_key(key)
+
+
+def provenance_place(file: File, key: str | None, options: SyncOptions) -> str | None:
+    """Return where a file's provenance belongs; None where there is none to be had, or no place for it."""
+    if file.provenance is None or not options.rendering.provenance or key is None:
+        return None
+    return layout.provenance_key(key)
 
 
 def has_digest(held: HeldFile, options: SyncOptions) -> bool:

@@ -20,7 +20,7 @@ class Deletable:
     pages: Sequence[str]
     """Keys of its pages that are there, legacy JSON included."""
     files: Sequence[str]
-    """Keys of its files and their core metadata; what another project lists, too, stays."""
+    """Keys of its files and of what lies beside them; what another project lists, too, stays."""
     bytes: int
 
 
@@ -35,6 +35,8 @@ async def deletable(ports: Ports, typed: Mapping[NormalizedName, str]) -> list[D
             beside = layout.metadata_key(one.key) if one.metadata is not None else None
             if beside is not None:
                 sizes[beside] = one.metadata_size
+            if one.provenance is not None:
+                sizes[one.key + layout.PROVENANCE_SUFFIX] = one.provenance_size
         if pages or sizes:
             found.append(Deletable(name, pages, list(sizes), sum(sizes.values())))
     return found

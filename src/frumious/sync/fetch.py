@@ -48,6 +48,7 @@ from frumious.sync.options import SyncOptions
 from frumious.sync.page import Rendered, build_page, render
 from frumious.sync.plan import Job, serial_to_publish
 from frumious.sync.ports import Ports
+from frumious.sync.provenance import Provenances
 from frumious.sync.text import human_bytes
 
 TRIES_PER_ADDRESS = 5
@@ -144,6 +145,7 @@ class Fetcher:
         self._ports, self._options, self._head, self._budget = ports, options, head, budget
         self._claims = Claims()
         self._assessor = Assessor(ports, options, self._claims)
+        self._provenances = Provenances(ports, options)
         self._numbers = itertools.count()
         self._alone: WeakValueDictionary[tuple[str | None, str | None], asyncio.Lock] = WeakValueDictionary()
         """Digests that are being downloaded: two at a time would go on from one partial."""
@@ -186,6 +188,9 @@ class Fetcher:
                 await self._budget.admit()
             held, incomplete = await self._hold(job, found.plan)
             incomplete |= bool(found.plan.left_out)
+            if not job.replay:
+                held, is_whole = await self._with_provenance(job.name, found.plan, held)
+                incomplete |= not is_whole
         finally:
             if not declared:
                 self._budget.declare(0)
@@ -605,6 +610,16 @@ class Fetcher:
             )
             return without, False
         return replace(held, metadata=stored.sha256, metadata_size=stored.size), True
+
+    async def _with_provenance(
+        self, name: NormalizedName, plan: FilePlan, held: dict[str, HeldFile]
+    ) -> tuple[dict[str, HeldFile], bool]:
+        """Bring the provenance that the page names; False beside it where some of it was not to be had."""
+        unread = [filename for filename, one in plan.have.items() if not one.verified]
+        own = {one.key + layout.PROVENANCE_SUFFIX for one in plan.have.values() if one.provenance is not None}
+        refused = plan.refused | (plan.taken.keys() - own)
+        found = await self._provenances.complete(name, plan.files, held, unread, refused)
+        return found.files, found.is_whole
 
     async def _counted(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:

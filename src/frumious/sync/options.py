@@ -24,6 +24,8 @@ class Rendering:
     """Public address of `web/`, without a final slash: for links in the legacy JSON that we publish."""
     digest: str = "sha256"
     """hashlib's name of the digest in the fragments of HTML pages; JSON always has sha256."""
+    provenance: bool = False
+    """Pages name only provenance that is here; False: they pass on what upstream's name."""
 
     @property
     def kinds(self) -> tuple[PageKind, ...]:

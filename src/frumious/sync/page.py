@@ -85,8 +85,20 @@ def _held_file(file: File, held: HeldFile, rendering: Rendering) -> PageFile:
         upload_time=file.upload_time,
         yanked=file.yanked,
         core_metadata=metadata,
-        provenance=file.provenance,
+        provenance=_provenance(file, held, rendering),
     )
+
+
+def _provenance(file: File, held: HeldFile, rendering: Rendering) -> str | None:
+    """Return where the provenance of a file is: here, if we have an address that a page may name (PEP 740: https)."""
+    if not rendering.provenance:
+        return file.provenance
+    if held.provenance is None:
+        return None
+    base = rendering.base_url
+    if base is None or not base.lower().startswith("https://"):
+        return file.provenance
+    return layout.href(held.key + layout.PROVENANCE_SUFFIX, root=base)
 
 
 def _fragment(held: HeldFile, rendering: Rendering) -> Digest | None:

@@ -153,7 +153,7 @@ def is_filename(text: str) -> bool:
 
 
 async def _named(ports: Ports, text: str) -> list[Trashed | Released]:
-    """Return the files that can be had back, but for core metadata, which comes with them."""
+    """Return the files that can be had back, but for what lies beside them, which comes with them."""
     catalog = ports.catalog
     found: list[Trashed | Released] = []
     if is_filename(text):
@@ -163,7 +163,7 @@ async def _named(ports: Ports, text: str) -> list[Trashed | Released]:
         name = _project(text)
         found += [row async for row in listed(ports, [name])]
         found += await catalog.released_files(project=name)
-    return [one for one in found if not one.key.endswith(layout.METADATA_SUFFIX)]
+    return [one for one in found if not one.key.endswith(layout.SIDECARS)]
 
 
 async def _pinned(ports: Ports, text: str, *, lifted: bool = False) -> dict[NormalizedName, list[str]]:
@@ -280,6 +280,9 @@ async def clear_restored(ports: Ports, found: Removed) -> None:
         places = await ports.catalog.in_trash(_keys(held.values()))
         bodies = {one.key: one.sha256 for one in held.values()}
         bodies |= {_metadata_key(one): one.metadata for one in held.values() if one.metadata is not None}
+        bodies |= {
+            _provenance_key(one): one.provenance for one in held.values() if one.provenance is not None
+        }
         back += [one.place for one in places.values() if bodies.get(one.key) == one.sha256]
     await ports.storage.delete(back)
     await ports.storage.barrier()
@@ -287,11 +290,15 @@ async def clear_restored(ports: Ports, found: Removed) -> None:
 
 
 def _keys(held: Iterable[HeldFile]) -> list[str]:
-    return [key for one in held for key in (one.key, _metadata_key(one))]
+    return [key for one in held for key in (one.key, _metadata_key(one), _provenance_key(one))]
 
 
 def _metadata_key(held: HeldFile) -> str:
     return f"{held.key}{layout.METADATA_SUFFIX}"
+
+
+def _provenance_key(held: HeldFile) -> str:
+    return f"{held.key}{layout.PROVENANCE_SUFFIX}"
 
 
 async def quarantined(ports: Ports, names: Sequence[NormalizedName]) -> list[NormalizedName]:

@@ -89,6 +89,13 @@ class Upstream(Protocol):
         """Return the legacy JSON document (`/pypi/<name>/json`), None where there is none."""
         ...
 
+    async def provenance(self, url: str) -> bytes | None:
+        """Return the provenance document (PEP 740) that a page names by this address, None where there is none.
+
+        It is asked of this index: one that passes on the address of another is asked for the same path.
+        """
+        ...
+
     def sources(self, url: str) -> Sequence[str]:
         """Return the addresses to try for a file, in order: a download mirror's, then `url` itself; never empty.
 

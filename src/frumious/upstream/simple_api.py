@@ -20,7 +20,7 @@ import msgspec
 from frumious.errors import AbsentProject, BadPage, BadStatus, Unreachable, UpstreamError
 from frumious.model.names import NormalizedName
 from frumious.model.project import Digest, File, ProjectDetail
-from frumious.pages import formats, legacy_json, simple_html, simple_json
+from frumious.pages import formats, legacy_json, provenance, simple_html, simple_json
 from frumious.pages.reading import serial_of
 from frumious.upstream.base import FileBody, OfferedList, OfferedProject
 from frumious.upstream.transport import Answer, Stream, Transport
@@ -39,7 +39,7 @@ THREAD_ABOVE = 2**20
 Read = TypeVar("Read")
 
 # A plain HTML index would otherwise be asked once for every one of 900 thousand projects.
-_LEGACY_TRIES = 3
+_OPTIONAL_TRIES = 3
 _ETAG = re.compile(r'(W/)?"[^"]*"\Z')
 _CONTENT_RANGE = re.compile(r"\s*bytes\s+([0-9]{1,19})-[0-9]+/([0-9]+|\*)\s*\Z", re.IGNORECASE | re.ASCII)
 _CHECK_MASTER = "check `master`: it is the address that `/simple/` is appended to"
@@ -76,7 +76,8 @@ class SimpleApiUpstream:
         self._options = options
         self._on_notice = on_notice
         self._noticed: set[str] = set()
-        self._legacy = _LegacyFacts()
+        self._legacy = _Optional()
+        self._provenance = _Optional()
         self._mirror_silent = 0
 
     async def project_list(self, etag: str | None) -> OfferedList | None:
@@ -143,6 +144,31 @@ class SimpleApiUpstream:
     async def legacy_document(self, name: NormalizedName) -> bytes | None:
         answer = await self._legacy_answer(name)
         return None if answer is None else answer.body
+
+    async def provenance(self, url: str) -> bytes | None:
+        if self._provenance.is_absent:
+            return None
+        answer = await self._transport.get(
+            self._here(url),
+            {"accept": f"{provenance.MEDIA_TYPE}, application/json;q=0.9"},
+            max_bytes=provenance.LONGEST,
+        )
+        if answer.status not in {200, 403, 404, 410}:
+            raise _bad_status(answer)
+        self._learn_of_provenance(answered=answer.status == 200)
+        return answer.body if answer.status == 200 else None
+
+    def _learn_of_provenance(self, *, answered: bool) -> None:
+        self._provenance.learn(answered=answered)
+        if self._provenance.is_absent:
+            self._notice(f"{self._master} names provenance and has none: it is left out of our pages")
+
+    def _here(self, url: str) -> str:
+        """Return an address at this index: a mirror's pages may name documents of the index it mirrors itself."""
+        here, there = urlsplit(self._master), urlsplit(url)
+        if (here.scheme, here.netloc) == (there.scheme, there.netloc):
+            return url
+        return f"{here.scheme}://{here.netloc}{here.path}{there.path}"
 
     def sources(self, url: str) -> Sequence[str]:
         mirror = self._options.download_mirror
@@ -267,8 +293,8 @@ class SimpleApiUpstream:
             self._on_notice(sentence)
 
 
-class _LegacyFacts:
-    """Whether upstream has legacy JSON at all, learned from its answers."""
+class _Optional:
+    """Whether upstream has a thing at all, learned from its answers."""
 
     def __init__(self) -> None:
         self.has_answered = False
@@ -276,7 +302,7 @@ class _LegacyFacts:
 
     @property
     def is_absent(self) -> bool:
-        return not self.has_answered and self._failures >= _LEGACY_TRIES
+        return not self.has_answered and self._failures >= _OPTIONAL_TRIES
 
     def learn(self, *, answered: bool) -> None:
         self.has_answered = self.has_answered or answered

@@ -33,7 +33,8 @@ class Wanted:
     file: HeldFile
     size: int
     sha256: str
-    is_metadata: bool
+    beside: Kind | None
+    """What is wrong if it is, where it lies beside a file."""
     modified: float | None
     """None: nobody knows."""
 
@@ -161,7 +162,7 @@ class Auditor:
             again = [key for key in part if _is_suspicious(wanted[key], facts[key])] if self._quick else []
             facts |= zip(again, await self._ports.storage.inspect(again, sha256=True), strict=True)
             if audit is not None:
-                files = sum(not wanted[key].is_metadata for key in part)
+                files = sum(wanted[key].beside is None for key in part)
                 size = sum(one.size for one in found if one is not None)
                 audit.files, audit.bytes = audit.files + files, audit.bytes + size
                 self._ports.observe(Verified(0, files, size))
@@ -192,11 +193,14 @@ def _wanted(holding: Holding, check: PageCheck) -> dict[str, Wanted]:
     found: dict[str, Wanted] = {}
     for file in holding.files:
         modified = check.uploaded.get(file.filename)
-        found[file.key] = Wanted(file, file.size, file.sha256, is_metadata=False, modified=modified)
+        found[file.key] = Wanted(file, file.size, file.sha256, None, modified)
         beside = layout.metadata_key(file.key) if file.metadata is not None else None
         if beside is not None and file.metadata is not None:
-            found[beside] = Wanted(
-                file, file.metadata_size, file.metadata, is_metadata=True, modified=modified
+            found[beside] = Wanted(file, file.metadata_size, file.metadata, Kind.METADATA_WRONG, modified)
+        if file.provenance is not None:
+            # Its time is when it was last compared with upstream's.
+            found[file.key + layout.PROVENANCE_SUFFIX] = Wanted(
+                file, file.provenance_size, file.provenance, Kind.PROVENANCE_WRONG, None
             )
     return found
 
@@ -223,7 +227,7 @@ def _compare(name: NormalizedName, key: str, wanted: Wanted, facts: Inspected | 
         kind, detail = Kind.WRONG_DIGEST, f"sha256 is {facts.sha256}, not {wanted.sha256}"
     found = []
     if kind is not None:
-        found.append(Finding(Kind.METADATA_WRONG if wanted.is_metadata else kind, key, detail, name))
+        found.append(Finding(wanted.beside or kind, key, detail, name))
     if facts is not None and not facts.is_public:
         found.append(Finding(Kind.WRONG_MODE, key, "others cannot read it", name))
     return found

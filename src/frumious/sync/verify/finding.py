@@ -23,6 +23,8 @@ class Kind(StrEnum):
     """A web server that runs as somebody else cannot read it."""
     METADATA_WRONG = "metadata-wrong"
     """The core metadata beside a file is not there, or not what the page says."""
+    PROVENANCE_WRONG = "provenance-wrong"
+    """The provenance beside a file is not there, or not what was checked."""
     PAGE_MISSING = "page-missing"
     PAGE_WRONG = "page-wrong"
     """A page is not as it was published, or cannot be read."""
@@ -46,6 +48,7 @@ MENDED_BY_ASKING = frozenset(
         Kind.WRONG_DIGEST,
         Kind.UNREADABLE,
         Kind.METADATA_WRONG,
+        Kind.PROVENANCE_WRONG,
         Kind.DEAD_LINK,
         Kind.DOCUMENT_WRONG,
         Kind.CATALOG_DAMAGED,

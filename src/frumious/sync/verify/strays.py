@@ -41,7 +41,7 @@ async def listed(ports: Ports, after: str) -> AsyncIterator[list[str]]:
 
 async def strays_among(ports: Ports, keys: Sequence[str]) -> list[Finding]:
     """Return those of these keys that nobody knows."""
-    unknown = await ports.catalog.unknown_objects([key for key in keys if key.startswith(layout.PACKAGES)])
+    unknown = await _unknown(ports, [key for key in keys if key.startswith(layout.PACKAGES)])
     found = [Finding(Kind.STRAY, key, "no page and no catalog knows it") for key in unknown]
     names = {key: _name_of(key) for key in keys if not key.startswith(layout.PACKAGES)}
     asked = {name for name in names.values() if name is not None}
@@ -53,6 +53,17 @@ async def strays_among(ports: Ports, keys: Sequence[str]) -> list[Finding]:
             )
             found.append(Finding(Kind.STRAY, key, detail, name))
     return sorted(found, key=lambda finding: finding.key)
+
+
+async def _unknown(ports: Ports, keys: Sequence[str]) -> list[str]:
+    unknown = await ports.catalog.unknown_objects(keys)
+    # Provenance of a file that was taken over is known when its project is looked at.
+    owners = {key: key.removesuffix(layout.PROVENANCE_SUFFIX) for key in unknown}
+    beside = {key: owner for key, owner in owners.items() if owner != key}
+    if not beside:
+        return unknown
+    alone = set(await ports.catalog.unknown_objects(list(beside.values())))
+    return [key for key in unknown if key not in beside or beside[key] in alone]
 
 
 def _name_of(key: str) -> NormalizedName | None:
