@@ -1,7 +1,7 @@
 """How fast `frumious serve` is, against nginx and other index servers over the same tree, in one run on loopback.
 
     .venv/bin/python bench/serve.py            # a table; needs nginx and wrk (apt-get install nginx wrk)
-    .venv/bin/python bench/serve.py --peers    # pypiserver and simple-repository-server too, fetched by name
+    .venv/bin/python bench/serve.py --peers    # pypiserver, simple-repository-server, devpi-server and proxpi too, fetched by name
 
 One worker each, pinned to core 1; wrk on core 0. Medians of rounds in which the servers take turns.
 """
@@ -9,6 +9,8 @@ One worker each, pinned to core 1; wrk on core 0. Medians of rounds in which the
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import os
 import random
 import re
@@ -25,6 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 PAGES, FILES = 500, 300
+PEER_PAGES = 20
 NGINX = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; {user}
 events {{ worker_connections 1024; }}
@@ -65,8 +68,10 @@ def make_tree(web: Path) -> tuple[list[str], str]:
     for number in range(PAGES):
         page(f"p{number}", 10_000)
     page("large", 1_000_000)
+    listed = [{"name": f"p{number}"} for number in range(PAGES)]
+    root = json.dumps({"meta": {"_last-serial": 7, "api-version": "1.4"}, "projects": listed})
     for name in ("index.html", "index.v1_json"):
-        (web / "simple" / name).write_text('{"meta":{"_last-serial":7,"api-version":"1.4"},"projects":[]}')
+        (web / "simple" / name).write_text(root)
     small = []
     for number in range(FILES):
         folder = web / "packages" / digits(2) / digits(2) / digits(60)
@@ -102,12 +107,15 @@ class Servers:
         self._folder, self._web = folder, web
         self._running: list[subprocess.Popen[bytes]] = []
         self.ports: dict[str, int] = {}
+        self.prefixes: dict[str, str] = {}
+        """What stands in place of `/simple`, where that is not it."""
         self.environment = {
             key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")
         }
 
-    def start(self, name: str, *command: object) -> None:
-        port = int(str(command[-1])) if str(command[-1]).isdecimal() else free_port()
+    def start(self, name: str, *command: object, port: int = 0) -> None:
+        """Start a program and wait for its port, which is its last argument unless it is given."""
+        port = port or int(str(command[-1]))
         self._running.append(
             subprocess.Popen(
                 ["taskset", "-c", "1", *map(str, command)],
@@ -150,36 +158,25 @@ class Servers:
         self.ports["nginx"] = port
 
     def peers(self) -> None:
-        """Start pypiserver and simple-repository-server over the same files; both make their pages of them."""
+        """Start other servers: two make their pages of files, two have them from us and keep them."""
         home = self._folder / "peers"
-        subprocess.run([sys.executable, "-m", "uv", "venv", "-q", home], check=True)
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "uv",
-                "pip",
-                "install",
-                "-q",
-                "--python",
-                home / "bin/python",
-                "pypiserver",
-                "simple-repository-server",
-            ],
-            check=True,
-        )
+        uv = [sys.executable, "-m", "uv"]
+        subprocess.run([*uv, "venv", "-q", home], check=True)
+        packages = ("pypiserver", "simple-repository-server", "devpi-server", "proxpi", "gunicorn")
+        subprocess.run([*uv, "pip", "install", "-q", "--python", home / "bin/python", *packages], check=True)
         flat = self._folder / "flat"
-        for number in range(20):
+        for number in range(PEER_PAGES):
             project = flat / f"p{number}"
             project.mkdir(parents=True)
             for release in range(25):  # about as long a page as the others have
                 (project / f"p{number}-1.{release}-py3-none-any.whl").write_bytes(b"PK\x05\x06" + bytes(18))
+        here, program = ("127.0.0.1", home / "bin")
         self.start(
             "pypiserver",
-            home / "bin/pypi-server",
+            program / "pypi-server",
             "run",
             "-i",
-            "127.0.0.1",
+            here,
             "--disable-fallback",
             flat,
             "-p",
@@ -187,19 +184,55 @@ class Servers:
         )
         self.start(
             "simple-repository-server",
-            home / "bin/simple-repository-server",
+            program / "simple-repository-server",
             flat,
             "--host",
-            "127.0.0.1",
+            here,
             "--port",
             free_port(),
         )
+        ours = f"http://127.0.0.1:{self.ports['frumious']}/simple/"
+        self.environment["PROXPI_INDEX_URL"] = ours
+        port = free_port()
+        # One worker with threads, as its own container image starts it.
+        gunicorn = ("-m", "gunicorn", "-w", 1, "--threads", 4, "-b", f"{here}:{port}", "proxpi.server:app")
+        self.start("proxpi", program / "python", *gunicorn, port=port)
+        self.prefixes["proxpi"] = "/index"
+        data = self._folder / "devpi"
+        subprocess.run(
+            [program / "devpi-init", "--serverdir", data, "--no-root-pypi"], check=True, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.start(
+            "devpi", program / "devpi-server", "--serverdir", data, "--host", here, "--port", free_port()
+        )
+        self._mirror_by_devpi(ours)
+        self.prefixes["devpi"] = "/root/mirror/+simple"
+        for name in ("proxpi", "devpi"):
+            for number in range(PEER_PAGES):  # from now on they have it
+                ask(f"http://127.0.0.1:{self.ports[name]}{self.prefixes[name]}/p{number}/", Accept=ACCEPT)
+
+    def _mirror_by_devpi(self, index: str) -> None:
+        base = f"http://127.0.0.1:{self.ports['devpi']}"
+        login = json.loads(ask(f"{base}/+login", "POST", {"user": "root", "password": ""}))
+        who = base64.b64encode(f"root:{login['result']['password']}".encode()).decode()
+        settings = {"type": "mirror", "mirror_url": index, "mirror_cache_expiry": 86400}
+        ask(f"{base}/root/mirror", "PUT", settings, X_Devpi_Auth=who)
 
     def stop(self) -> None:
         for process in self._running:
             process.terminate()
         for process in self._running:
             process.wait(20)
+
+
+def ask(url: str, method: str = "GET", said: object = None, **headers: str) -> bytes:
+    """Return the body of an answer; `headers` are spelled with underscores."""
+    body = None if said is None else json.dumps(said).encode()
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", **sent}, method=method)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+        return answer.read()
 
 
 def wrk(
@@ -278,7 +311,10 @@ def measure(servers: Servers, small: list[str], big: str, asked: argparse.Namesp
                     request = urllib.request.Request(base + how["path"], headers={"Accept": ACCEPT})
                     with urllib.request.urlopen(request) as answer:
                         headers = (*headers, f"If-None-Match: {answer.headers['ETag']}")
-                paths = pages[:20] if server not in {"frumious", "nginx"} else how.get("paths")
+                paths = how.get("paths")
+                if server not in {"frumious", "nginx"}:
+                    prefix = servers.prefixes.get(server, "/simple")
+                    paths = [page.replace("/simple", prefix) for page in pages[:PEER_PAGES]]
                 rate = wrk(
                     base + how.get("path", "/"),
                     asked.seconds,
