@@ -95,11 +95,15 @@ def test_health_and_the_question_of_a_browser_are_open(users):
     assert ask(guarded, "/health/x").status == 401
 
 
-def test_a_password_is_checked_once_and_then_remembered(users, monkeypatch):
-    checks = []
-    real = access._fits
+def counted(monkeypatch):
+    """Count the checks of passwords."""
+    checks, real = [], access._fits
     monkeypatch.setattr(access, "_fits", lambda *a: checks.append(a) or real(*a))
-    door = Access(users)
+    return checks
+
+
+def test_a_password_is_checked_once_and_then_remembered(users, monkeypatch):
+    checks, door = counted(monkeypatch), Access(users)
 
     async def work():
         for _ in range(50):
@@ -109,6 +113,76 @@ def test_a_password_is_checked_once_and_then_remembered(users, monkeypatch):
     asyncio.run(work())
 
     assert len(checks) == 2, "once for alice, and as much for somebody who is not there"
+
+
+def test_who_asks_many_times_at_once_is_checked_once(users, monkeypatch):
+    """As uv does with fifty requests before the first is answered."""
+    checks, door = counted(monkeypatch), Access(users)
+
+    async def work():
+        return await asyncio.gather(
+            *(door.may_read(basic("alice", PASSWORD), "192.0.2.1") for _ in range(50))
+        )
+
+    assert asyncio.run(work()) == [True] * 50
+    assert len(checks) == 1
+
+
+def test_passwords_that_wait_are_bounded_for_each_client_and_for_all(users, monkeypatch):
+    checks, door = counted(monkeypatch), Access(users)
+    guarded = Guarded(site(), door)
+
+    async def guess(number, client):
+        request = Request("GET", "/simple/", "", {"authorization": basic("alice", f"guess {number}")}.get)
+        request.client = client
+        return await guarded.answer(request)
+
+    async def work():
+        assert await door.may_read(basic("alice", PASSWORD), "192.0.2.1")
+        flood = [
+            asyncio.create_task(guess(number, client))
+            for client in ("192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5")
+            for number in range(20 * int(client[-1]), 20 * int(client[-1]) + 20)
+        ]
+        await asyncio.sleep(0)
+        assert await door.may_read(basic("alice", PASSWORD), "192.0.2.1"), "remembered"
+        assert await door.may_read(f"Bearer {TOKEN}", "192.0.2.1"), "a token is no password"
+        assert await door.may_read(basic("ci", TOKEN), "192.0.2.1")
+        assert not any(task.done() and task.result().status == 401 for task in flood), "none of them waited"
+        answers = await asyncio.gather(*flood)
+        assert await door.may_read(basic("alice", PASSWORD), "192.0.2.6")
+        return answers
+
+    answers = asyncio.run(work())
+
+    refused = [answer for answer in answers if answer.status == 503]
+    assert [sum(answer.status == 401 for answer in answers[n : n + 20]) for n in range(0, 100, 20)] == [
+        8,
+        8,
+        8,
+        8,
+        0,
+    ]
+    assert len(refused) == 100 - 32
+    assert {header(answer, "retry-after") for answer in refused} == {"2"}
+    assert len(checks) == 1 + 32
+    assert not door._waiting, "nobody is counted who does not wait"
+    assert not door._checks
+
+
+def test_a_check_that_began_before_the_file_changed_is_not_remembered(users, monkeypatch):
+    monkeypatch.setattr(access, "_LOOK_SECONDS", 0.0)
+    door = Access(users)
+
+    async def work():
+        begun = asyncio.create_task(door.may_read(basic("alice", PASSWORD)))
+        await asyncio.sleep(0)
+        users.write_text(token_line("ci", TOKEN))
+        assert not await door.may_read("Bearer x")
+        await begun
+        return await door.may_read(basic("alice", PASSWORD))
+
+    assert not asyncio.run(work())
 
 
 def test_the_file_is_read_again_and_a_broken_one_changes_nothing(users, monkeypatch, caplog):

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from frumious.catalog.base import Batch, Finish, RunRecord
 from frumious.catalog.sqlite import open_catalog
 from frumious.server.access_log import AccessLog
-from frumious.server.counters import Counters
+from frumious.server.counters import IN_FLIGHT, PAGE_HITS, PAGES, Counters
 from frumious.server.http import Request, Response
 from frumious.server.metrics import Metrics, is_loopback
 from frumious.server.records import Records
@@ -40,11 +41,42 @@ def test_workers_add_up_and_what_a_dead_one_counted_stays():
     assert durations["other"][0][-2] == 4
 
 
+def test_what_a_worker_has_at_the_moment_is_gone_with_its_process():
+    counters = Counters(1)
+    ready, go_on = os.pipe(), os.pipe()
+    pid = os.fork()
+    if not pid:
+        counters.begin(0, 0)
+        counters.add(PAGE_HITS, 5)
+        counters.set(PAGES, 7)
+        with counters.in_flight():
+            os.write(ready[1], b".")
+            os.read(go_on[0], 1)
+            os._exit(1)
+    os.read(ready[0], 1)
+    counters.begin(0, 1)  # the next one, while the first is ending
+    counters.set(PAGES, 2)
+    with counters.in_flight():
+        meanwhile = [counters.total(what) for what in (PAGE_HITS, PAGES, IN_FLIGHT)]
+        os.write(go_on[1], b".")
+        os.waitpid(pid, 0)
+        after = [counters.total(what) for what in (PAGE_HITS, PAGES, IN_FLIGHT)]
+    for descriptor in (*ready, *go_on):
+        os.close(descriptor)
+
+    assert meanwhile == [5, 9, 2]
+    assert after == [5, 2, 1]
+    assert counters.total(IN_FLIGHT) == 0
+    counters.begin(0, 2)
+    assert counters.total(PAGES) == 2, "what the first one had is not its successor's"
+    assert counters.total(PAGE_HITS) == 5
+
+
 async def filled(path):
     catalog = await open_catalog(path)
     await catalog.commit_batch(Batch(at=1))
     await catalog.settle(head=77, status="70", todo=None)
-    await catalog.finish(Finish(RunRecord("mirror", 100, 160, 0, "{}"), status="70"))
+    await catalog.finish(Finish(RunRecord("mirror", 100, 160, 0, '{"serial": 82}'), status="70"))
     await catalog.aclose()
 
 
@@ -81,6 +113,10 @@ def test_every_metric_is_documented_and_every_documented_one_is_there(catalog, t
     assert there == documented
     assert "frumious_serial 77\n" in said
     assert "frumious_upstream_serial 70\n" in said
+    assert "frumious_upstream_seen_serial 82\n" in said
+    assert "frumious_lag_serials 12\n" in said
+    (age,) = re.findall(r"^frumious_list_age_seconds (\d+)$", said, re.MULTILINE)
+    assert abs(int(age) - (time.time() - 100)) < 60
     assert "frumious_last_run_seconds 60\n" in said
     assert 'frumious_http_requests_total{route="simple",status="200"} 1\n' in said
     assert 'frumious_http_request_seconds_bucket{route="simple",le="+Inf"} 1\n' in said

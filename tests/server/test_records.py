@@ -1,6 +1,7 @@
 """The catalog as the server has it: whatever is wrong with it is a reason to say, and no answer loses it (issue 5, "Bad input")."""
 
 import asyncio
+import re
 
 import apsw
 import pytest
@@ -102,22 +103,28 @@ def _directory(path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("spoil", "reason", "told"),
     [
-        (_garbage, "is damaged .*; `frumious catalog rebuild`"),
-        (_newer, "newer Frumious .*; upgrade Frumious"),
-        (_older, "earlier Frumious .*; the next `mirror` brings it up to date"),
-        (_directory, "cannot open .*move it away"),
+        (_garbage, "the catalog is damaged;", "is damaged .*; `frumious catalog rebuild`"),
+        (_newer, "written by a newer Frumious;", "newer Frumious .*; upgrade Frumious"),
+        (_older, "written by an earlier Frumious;", "earlier Frumious .*; the next `mirror` brings it up to date"),
+        (_directory, "the catalog cannot be read;", "cannot open .*move it away"),
     ],
-)
-def test_what_cannot_be_used_says_why_and_what_to_do(tmp_path, spoil, reason):
+)  # fmt: skip
+def test_clients_are_told_why_and_the_log_where_and_what_to_do(tmp_path, caplog, spoil, reason, told):
     path = tmp_path / "catalog.sqlite3"
     spoil(path)
     before = path.read_bytes() if path.is_file() else None
+    records = records_of(path)
 
-    with pytest.raises(Unavailable, match=reason):
-        asyncio.run(head(records_of(path)))
+    for _ in range(3):
+        with pytest.raises(Unavailable, match=reason) as caught:
+            asyncio.run(head(records))
+        assert str(tmp_path) not in str(caught.value)
 
+    (line,) = caplog.messages
+    assert str(path) in line
+    assert re.search(told, line)
     assert (path.read_bytes() if path.is_file() else None) == before
 
 

@@ -24,6 +24,31 @@ def test_other_methods(ask, path, method):
     assert (answer.status, header(answer, "allow")) == (405, "GET, HEAD, OPTIONS")
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/pypi", "GET, HEAD, POST, OPTIONS"),
+        ("/pypi/", "GET, HEAD, POST, OPTIONS"),
+        ("/pypi/snark", "GET, HEAD, OPTIONS"),
+        ("/pypi/snark/json", "GET, HEAD, OPTIONS"),
+        ("/RPC2", "POST, OPTIONS"),
+    ],
+)
+def test_methods_are_those_of_the_path(ask, path, methods):
+    """Conformance 57; schemathesis found that POST was offered where it is refused."""
+    assert header(ask(path, method="OPTIONS"), "allow") == methods
+    assert header(ask(path, method="DELETE"), "allow") == methods
+    for method in {"GET", "POST"} - set(methods.split(", ")):
+        refused = ask(path, method=method)
+        assert (refused.status, header(refused, "allow")) == (405, methods)
+
+
+@pytest.mark.parametrize("condition", ["*", '"an-etag"', ""])
+def test_a_feed_that_is_not_there_is_not_there_under_any_condition(ask, condition):
+    """Schemathesis found a 500."""
+    assert ask("/rss/project/nope/releases.xml", if_none_match=condition).status == 404
+
+
 @pytest.mark.parametrize("path", ["/simple/", "/packages/x", "/nowhere"])
 def test_a_browser_may_ask_first(ask, path):
     """Conformance 54."""
@@ -38,6 +63,7 @@ def test_a_browser_may_ask_first(ask, path):
 def test_health_and_ready(ask):
     assert ask("/health").status == 200
     assert ask("/ready", query="pages").status == 200
+    assert ask("/ready", query="pages=").status == 200, "as most clients write it"
     missing = ask("/ready")
     assert missing.status == 503
     assert b"there is no catalog" in missing.body

@@ -12,7 +12,7 @@ import pytest
 from support.bandersnatch import Bandersnatch, real_bandersnatch
 from support.downstream import Upstream, an_index, edit, mirrored_twice
 from support.index import serve
-from support.old_bandersnatch import old_bandersnatch
+from support.old_bandersnatch import VERSIONS, old_bandersnatch
 from support.program import run
 from support.serving import free_port, serving
 
@@ -71,9 +71,10 @@ def test_bandersnatch_8_mirrors_from_it(tmp_path, legacy):
 
 
 @pytest.mark.slow
-def test_bandersnatch_2_mirrors_from_it(tmp_path):
-    """It follows serials by XML-RPC, speaks https alone, and wants MD5, which only stored documents have."""
-    program = old_bandersnatch()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_older_bandersnatch_mirrors_from_it(tmp_path, version):
+    """They follow serials by XML-RPC, speak https alone, and some want MD5, which only stored documents have."""
+    program = old_bandersnatch(version)
     trustme = pytest.importorskip("trustme")
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1")
@@ -99,7 +100,7 @@ def test_bandersnatch_2_mirrors_from_it(tmp_path):
             }
 
             def sync():
-                done = subprocess.run([program, "-c", config, "mirror"], env=env, capture_output=True, text=True, check=False, timeout=120)  # fmt: skip
+                done = subprocess.run([program, "-c", config, "mirror"], env=env, capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path)  # fmt: skip
                 assert done.returncode == 0, done.stderr
                 assert "Traceback" not in done.stderr, done.stderr[-3000:]
 
@@ -116,12 +117,14 @@ def test_bandersnatch_2_mirrors_from_it(tmp_path):
 
 
 def old_files(web):
-    """Return the files of a tree that has HTML alone, with MD5."""
+    """Return the files of a tree by its HTML, which has MD5 or SHA-256."""
     found = {}
     for path in web.glob("simple/*/index.html"):
-        for href, digest in re.findall(r'href="([^"#]+)#md5=([0-9a-f]{32})', path.read_text()):
+        for href, algorithm, digest in re.findall(
+            r'href="([^"#]+)#(md5|sha256)=([0-9a-f]+)', path.read_text()
+        ):
             body = (path.parent / unquote(href)).resolve().read_bytes()
-            assert hashlib.md5(body).hexdigest() == digest  # noqa: S324 - what it writes
+            assert hashlib.new(algorithm, body).hexdigest() == digest
             found.setdefault(path.parent.name, {})[unquote(href.rpartition("/")[2])] = hashlib.sha256(
                 body
             ).hexdigest()

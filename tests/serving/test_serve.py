@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from urllib.parse import unquote
@@ -269,28 +268,21 @@ def test_it_ends_when_it_is_told_to(tree, tmp_path, number):
 
 def test_workers_are_made_anew_while_it_serves(tree, tmp_path):
     with serving(write_config(tmp_path / "f.conf", tree.web.parent)) as server:
-        worker = children(server)
+        worker = server.children()
         server.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + 20
-        while not children(server) - worker or children(server) & worker:
+        while not server.children() - worker or server.children() & worker:
             assert server.ask("/health").status == 200
             assert time.monotonic() < deadline, "they were never replaced"
         assert server.ask("/simple/snark/").status == 200
 
 
-def children(server):
-    done = subprocess.run(
-        ["pgrep", "-P", str(server.process.pid)], capture_output=True, text=True, check=False
-    )
-    return set(done.stdout.split())
-
-
 def test_a_worker_that_dies_is_replaced(tree, tmp_path):
     with serving(write_config(tmp_path / "f.conf", tree.web.parent), workers=2) as server:
-        before = children(server)
+        before = server.children()
         os.kill(int(min(before)), signal.SIGKILL)
         deadline = time.monotonic() + 20
-        while not children(server) - before:
+        while not server.children() - before:
             assert time.monotonic() < deadline, "it was never replaced"
             with contextlib.suppress(OSError):
                 server.ask("/health")
@@ -314,7 +306,8 @@ def test_a_port_that_is_taken(server, tree, tmp_path):
         (["--port", "x"], "no port from 0 to 65535"),
         (["--workers", "0"], "no number of processes"),
         (["--host", "192.0.2.1"], "cannot listen at 192.0.2.1"),
-        (["--host", "no such host.invalid"], "cannot listen at"),
+        (["--host", "no such host.invalid"], "no address, no name"),
+        (["--host", "unix:run/frumious.sock"], "the path of a socket is absolute"),
     ],
 )
 def test_bad_arguments_are_named(tree, tmp_path, arguments, said):

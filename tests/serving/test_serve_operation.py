@@ -1,7 +1,9 @@
 """`frumious serve` in operation: a private mirror, metrics, logs, proxies, systemd, and how it ends."""
 
 import contextlib
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -144,6 +146,12 @@ def test_metrics_are_of_all_workers(tree, tmp_path):
     line = 'frumious_http_requests_total{route="simple",status="200"} 30'
     assert line in said
     assert line in again, "what earlier workers have counted stays"
+    numbers = {name: int(value) for name, value in re.findall(r"^(frumious_\w+) (\d+)$", said, re.MULTILINE)}
+    assert numbers["frumious_page_cache_hits_total"] + numbers["frumious_page_cache_misses_total"] == 30
+    assert numbers["frumious_page_cache_pages"] == numbers["frumious_page_cache_misses_total"] <= 3
+    assert numbers["frumious_page_cache_bytes"] > 0
+    assert numbers["frumious_http_requests_in_flight"] == 1, "the one that asks for them"
+    assert "frumious_page_cache_pages 0\n" in again, "the new ones have kept nothing yet"
 
 
 # --- behind a proxy ----------------------------------------------------------------------------------------------------
@@ -168,6 +176,68 @@ def test_only_a_trusted_proxy_is_believed(tree, tmp_path):
         assert log.read_text().splitlines()[-1].startswith(f"{client} - - ")
 
 
+def where_from(server, **headers):
+    """Return where a redirect leads, what a feed names and what a legacy document does."""
+    document = json.loads(server.ask("/pypi/snark/json", **headers).body)
+    feed = server.ask("/rss/project/snark/releases.xml", **headers).body.decode()
+    return (
+        server.ask("/simple/Snark", **headers).headers["location"],
+        re.findall(r"<link>([^<]*)/simple/snark/</link>", feed)[0],
+        document["urls"][0]["url"].partition("/packages/")[0],
+    )
+
+
+@pytest.fixture(scope="module")
+def behind(tree, tmp_path_factory):
+    config = write_config(
+        tmp_path_factory.mktemp("behind") / "f.conf", tree.web.parent, "trusted-proxies = 127.0.0.1"
+    )
+    with serving(config) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("said", "prefix"),
+    [
+        ("/mirror", "/mirror"),
+        ("/mirror/", "/mirror"),
+        ("/a/b.c~d", "/a/b.c~d"),
+        ("/simple", "/simple"),
+        ("/", ""),
+        ("", ""),
+        ("mirror", ""),
+        ("//example.net", ""),
+        ("/a//b", ""),
+        ("/a, /b", ""),
+        ("/a?b", ""),
+        ("/<script>", ""),
+        ("https://example.net/x", ""),
+        ("/" + "a" * 255, ""),
+    ],
+)
+def test_a_proxy_says_which_path_it_takes_away(behind, said, prefix):
+    headers = {"X_Forwarded_Prefix": said, "X_Forwarded_Host": "example.org", "X_Forwarded_Proto": "https"}
+    public = f"https://example.org{prefix}"
+
+    assert where_from(behind, **headers) == (f"{prefix}/simple/snark/", public, public)
+    assert behind.ask("/simple/snark/", **headers).status == 200
+    assert behind.ask("/simple", **headers).headers["location"] == f"{prefix}/simple/"
+
+
+def test_a_path_that_is_not_ours_to_know_is_not_believed(tree, tmp_path):
+    """Neither from anybody, nor where `base-url` says it already."""
+    base = "https://pypi.example.org/mirror"
+    for settings, prefix, public in (
+        ("", "", None),
+        (f"trusted-proxies = 127.0.0.1\nbase-url = {base}", "/mirror", base),
+        ("trusted-proxies = 127.0.0.1\nbase-url = https://pypi.example.org", "", "https://pypi.example.org"),
+    ):
+        with serving(write_config(tmp_path / "f.conf", tree.web.parent, settings)) as server:
+            public = public or server.url  # noqa: PLW2901 - a port that is free
+            said = where_from(server, X_Forwarded_Prefix="/other")
+            assert said == (f"{prefix}/simple/snark/", public, public)
+
+
 @pytest.mark.parametrize(
     ("said", "client"),
     [
@@ -188,6 +258,41 @@ def test_what_a_proxy_says_of_a_client(said, client):
 
     assert trusted.covers("::ffff:127.0.0.1"), "as a socket of IPv6 puts it"
     assert trusted.client(said, "::ffff:127.0.0.1") == client
+
+
+# --- what clients are told of a failure ---------------------------------------------------------------------------------
+
+
+def test_no_answer_says_where_things_lie(tmp_path):
+    """The log does: it is for those who run the server."""
+    tree = build_small_tree(tmp_path / "mirror")
+    catalog = tmp_path / "mirror/.frumious/catalog.sqlite3"
+    catalog.parent.mkdir()
+    catalog.write_bytes(b"nothing that SQLite knows" * 100)
+    (tmp_path / "outside").write_text("a secret")
+    (tree.web / "packages/outside").symlink_to(tmp_path / "outside")
+    call = b"<?xml version='1.0'?><methodCall><methodName>changelog_last_serial</methodName><params/></methodCall>"
+    with serving(write_config(tmp_path / "f.conf", tree.web.parent)) as server:
+        answers = {
+            target: server.ask(target)
+            for target in (
+                "/ready", "/rss/updates.xml", "/stats/", "/search", "/metrics", "/packages/outside", "/simple/nothing/", "/%00",
+            )
+        }  # fmt: skip
+        answers["/RPC2"] = server.ask("/RPC2", "POST", call, Content_Type="text/xml")
+        log = server.log.read_text()
+
+    assert {target: answers[target].status for target in ("/ready", "/rss/updates.xml", "/stats/")} == {
+        "/ready": 503, "/rss/updates.xml": 503, "/stats/": 503,
+    }  # fmt: skip
+    assert b"the catalog is damaged" in answers["/ready"].body
+    assert b"faultString" in answers["/RPC2"].body
+    assert b"the catalog is damaged" in answers["/RPC2"].body
+    for target, answer in answers.items():
+        assert str(tmp_path).encode() not in answer.body, target
+        assert not any(str(tmp_path) in value for value in answer.headers.values()), target
+    assert f"{catalog} is damaged" in log
+    assert "frumious catalog rebuild" in log
 
 
 # --- signals -----------------------------------------------------------------------------------------------------------

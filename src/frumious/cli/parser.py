@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from frumious import __version__
-from frumious.cli.typed import days, duration, part, port, workers
+from frumious.cli.typed import days, duration, host, part, port, workers
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no other name
 
@@ -138,7 +138,12 @@ def _add_serve(commands: Commands) -> None:
         description="Serve the mirror to pip, uv and other mirrors until a signal asks for the end. Changes nothing; runs may go on at the same time.",
         allow_abbrev=False,
     )
-    serve.add_argument("--host", metavar="ADDRESS", help="listen there, instead of [server] host")
+    serve.add_argument(
+        "--host",
+        type=host,
+        metavar="ADDRESS",
+        help="listen there, or at unix:/PATH, instead of [server] host",
+    )
     serve.add_argument("--port", type=port, metavar="N", help="listen on this port, instead of [server] port")
     serve.add_argument(
         "--workers", type=workers, metavar="N", help="so many processes, instead of [server] workers"

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import errno
-import ipaddress
 import os
 import socket
-import ssl
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -16,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from frumious.cli.console import log, tell
 from frumious.config import Loaded, Settings, load
-from frumious.errors import ConfigError, NothingToServe, NotListening
+from frumious.errors import ConfigError, NothingToServe
 from frumious.server.access import BadUsers, read_users
 from frumious.server.access_log import AccessLog
+from frumious.server.certificate import BadCertificate, Certificate
+from frumious.server.listening import UNIX, open_listening, public_url
 from frumious.sync.summary import ExitCode
 from frumious.wiring import make_adapter
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from frumious.server.adapter import Adapter
 
 MOST_WORKERS = 4
-_FIRST_OF_SYSTEMD = 3
 
 
 def run_serve(parsed: argparse.Namespace, loaded: Loaded) -> int:
@@ -35,26 +33,29 @@ def run_serve(parsed: argparse.Namespace, loaded: Loaded) -> int:
     from frumious.server.run import RunOptions, run_server
 
     settings = _asked(parsed, loaded.settings)
-    check(loaded)
+    certificate = check(loaded)
     _check_tree(settings)
-    with _listen(settings) as listening:
+    with open_listening(settings.server_host, settings.server_port, settings.server_socket_mode) as listening:
         options = RunOptions(
             workers=settings.server_workers or min(MOST_WORKERS, len(os.sched_getaffinity(0))),
             shutdown_seconds=settings.server_shutdown_timeout,
-            certificate=settings.server_tls_certificate,
-            key=settings.server_tls_key,
         )
-        url = _url(listening, settings)
-        log.info("serving %s at %s/ by %d workers", settings.directory, url, options.workers)
-        log.info("pip install --index-url %s/simple/ NAME", settings.server_base_url or url)
+        url = public_url(listening, "http" if certificate is None else "https")
+        log.info("serving %s at %s by %d workers", settings.directory, url, options.workers)
+        if not url.startswith(UNIX) or settings.server_base_url:
+            log.info(
+                "pip install --index-url %s/simple/ NAME", settings.server_base_url or url.removesuffix("/")
+            )
         counters = Counters(options.workers)
-        current = Current(parsed, settings)
+        current = Current(parsed, settings, certificate)
 
         def make(worker: int, generation: int) -> Adapter:
             counters.begin(worker, generation)
             return make_adapter(current.settings, counters)
 
-        asked_to = run_server(listening, make, options, tell=tell_manager, reload=current.reload)
+        asked_to = run_server(
+            listening, make, options, certificate=certificate, tell=tell_manager, reload=current.reload
+        )
     if not asked_to:
         log.error("the workers died again and again; see above")
         return ExitCode.NOT_STARTED
@@ -65,37 +66,41 @@ def run_serve(parsed: argparse.Namespace, loaded: Loaded) -> int:
 class Current:
     """The settings that workers are made with; SIGHUP reads them again."""
 
-    def __init__(self, parsed: argparse.Namespace, settings: Settings) -> None:
+    def __init__(
+        self, parsed: argparse.Namespace, settings: Settings, certificate: Certificate | None
+    ) -> None:
         self._parsed = parsed
+        self._certificate = certificate
         self.settings = settings
 
-    def reload(self) -> None:
-        """Read the configuration again; one that cannot be used leaves everything as it is."""
+    def reload(self) -> Certificate | None:
+        """Read the configuration and the certificate again, and return this; what cannot be used leaves everything as it is."""
         tell_manager(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             loaded = load(self._parsed.config)
-            check(loaded)
+            certificate = check(loaded)
         except ConfigError as error:
             tell(error)
             log.error("the configuration was not read again; the server goes on as before")
         else:
             self._warn_of_restart(loaded.settings)
             self.settings = _asked(self._parsed, loaded.settings)
+            self._certificate = certificate
             log.info("the configuration was read again")
         tell_manager("READY=1")
+        return self._certificate
 
     def _warn_of_restart(self, new: Settings) -> None:
         asked = _asked(self._parsed, new)
-        for name in ("host", "port", "workers", "tls_certificate", "tls_key", "shutdown_timeout"):
+        for name in ("host", "port", "socket_mode", "workers", "shutdown_timeout"):
             if getattr(asked, f"server_{name}") != getattr(self.settings, f"server_{name}"):
                 log.warning(
                     "[server] %s takes effect when the server is started again", name.replace("_", "-")
                 )
 
 
-def check(loaded: Loaded) -> None:
-    """Raise ConfigError for files of the settings that cannot be used, before a client finds out."""
-    _check_tls(loaded)
+def check(loaded: Loaded) -> Certificate | None:
+    """Return the certificate; raises ConfigError for files of the settings that cannot be used, before a client finds out."""
     settings = loaded.settings
     if settings.server_users is not None:
         try:
@@ -111,6 +116,7 @@ def check(loaded: Loaded) -> None:
             said = f"{settings.server_access_log} cannot be written ({error.strerror})"
             hint = "make its directory, or give it to the user that runs `frumious serve`"
             raise _refused(loaded, "access-log", said, hint) from None
+    return _certificate(loaded)
 
 
 def tell_manager(said: str) -> None:
@@ -137,20 +143,17 @@ def _check_tree(settings: Settings) -> None:
         raise NothingToServe(f"{web} cannot be read", hint="run `frumious serve` as a user who may read it")
 
 
-def _check_tls(loaded: Loaded) -> None:
-    """Raise ConfigError for a certificate and a key that cannot be used, before the first client finds out."""
+def _certificate(loaded: Loaded) -> Certificate | None:
     certificate, key = loaded.settings.server_tls_certificate, loaded.settings.server_tls_key
     if certificate is None or key is None:
-        return
-    for setting, path in (("tls-certificate", certificate), ("tls-key", key)):
-        try:
-            path.open("rb").close()
-        except OSError as error:
-            raise _refused(loaded, setting, f"{path} cannot be read ({error.strerror})") from None
+        return None
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        said = f"{certificate} and {key} cannot be used together: {getattr(error, 'reason', None) or error.args[-1]}"
+        return Certificate(certificate, key)
+    except OSError as error:
+        setting, path = ("tls-key", key) if error.filename == str(key) else ("tls-certificate", certificate)
+        raise _refused(loaded, setting, f"{path} cannot be read ({error.strerror})") from None
+    except BadCertificate as error:
+        said = f"{certificate} and {key} cannot be used together: {error}"
         hint = "both are PEM: a certificate with its chain, and its key without a password"
         raise _refused(loaded, "tls-certificate", said, hint) from None
 
@@ -159,51 +162,3 @@ def _refused(loaded: Loaded, key: str, said: str, hint: str | None = None) -> Co
     place = loaded.places.get(("server", key))
     line = place.line if place else None
     return ConfigError(said, file=loaded.source, section="server", key=key, line=line, hint=hint)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    """Return the listening socket, that of systemd where it gives one; raises NotListening."""
-    if os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS", "0") != "0":
-        listening = socket.socket(fileno=_FIRST_OF_SYSTEMD)
-        listening.setblocking(False)
-        return listening
-    host, port = settings.server_host, settings.server_port
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(1024)
-        except BaseException:
-            listening.close()
-            raise
-    except OSError as error:
-        raise NotListening(host, port, error.strerror or str(error), hint=_hint(error, port)) from None
-    listening.setblocking(False)
-    return listening
-
-
-def _hint(error: OSError, port: int) -> str | None:
-    if error.errno == errno.EADDRINUSE:
-        return f"another program has port {port} (`ss -ltnp 'sport = :{port}'` names it); choose one with --port or [server] port"
-    if error.errno in {errno.EACCES, errno.EPERM}:
-        return "ports below 1024 are for root; choose another, or let systemd or nginx hold it"
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
-        return "use an address of this machine, 127.0.0.1, or 0.0.0.0 for all of them"
-    return None
-
-
-def _url(listening: socket.socket, settings: Settings) -> str:
-    scheme = "http" if settings.server_tls_certificate is None else "https"
-    if listening.family == socket.AF_UNIX:
-        return f"unix:{listening.getsockname()}"
-    host, port = listening.getsockname()[:2]
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if address.is_unspecified:
-        host = socket.getfqdn()
-    elif address.version == 6:
-        host = f"[{host}]"
-    return f"{scheme}://{host}:{port}"

@@ -33,6 +33,17 @@ def days(text: str) -> int:
     return int(text)
 
 
+def host(text: str) -> str:
+    """Read where to listen: an address, a name, or `unix:` and a path; raises ArgumentTypeError."""
+    from frumious.config.readers import Refused, read_host
+
+    try:
+        return read_host(text)
+    except Refused as refused:
+        reason = refused.reason or "no address, no name and no unix:/PATH"
+        raise argparse.ArgumentTypeError(f"{text!r}: {reason}") from None
+
+
 def port(text: str) -> int:
     """Read a port, 0 to 65535; raises ArgumentTypeError."""
     return _number(text, 0, 65535, "port")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import ipaddress
 import math
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -13,6 +14,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from frumious.config.known import RENAMED
 from frumious.config.settings import MinFree, SimpleFormat
+
+MOST_SOCKET_BYTES = 107
+"""Of the path of a Unix socket, on Linux."""
 
 
 class Refused(ValueError):
@@ -136,11 +140,22 @@ def read_url(text: str) -> str:
 
 
 def read_host(text: str) -> str:
-    """Return an address or a name to listen at, an IPv6 address without its brackets."""
+    """Return an address or a name to listen at, an IPv6 address without its brackets, or `unix:` and an absolute path."""
+    if text.startswith("unix:"):
+        path = text.removeprefix("unix:")
+        if not path.startswith("/") or "\0" in path or len(os.fsencode(path)) > MOST_SOCKET_BYTES:
+            raise Refused(f"the path of a socket is absolute and has at most {MOST_SOCKET_BYTES} bytes")
+        return text
     host = text.removeprefix("[").removesuffix("]")
     if not re.fullmatch(r"[A-Za-z0-9._:%-]{1,255}", host, re.ASCII):
         raise Refused(hint="write the port into `port`" if "/" in text else None)
     return host
+
+
+def read_mode(text: str) -> int:
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise Refused
+    return int(text, 8)
 
 
 def read_networks(text: str) -> tuple[str, ...]:

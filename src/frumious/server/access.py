@@ -15,13 +15,13 @@ import logging
 import os
 import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from frumious.server.http import CORS, Answer, Request, Response, text
+from frumious.server.http import CORS, Answer, Request, Response, text, unavailable
 from frumious.server.site import Site
 
 log = logging.getLogger("frumious.server")
@@ -30,8 +30,13 @@ N, R, P = 1 << 14, 8, 1
 """What a password costs to check: 16 MiB, some 50 ms."""
 TOKEN_BYTES: Final = 32
 _MOST_N: Final = 1 << 17
-_AT_ONCE: Final = 2
-"""Passwords that are checked at the same time, so that guessing them costs no more than two cores and 32 MiB."""
+_AT_ONCE: Final = 1
+"""Passwords that a worker checks at the same time: guessing them takes a part of one core, and what is known is answered beside."""
+_MOST_WAITING: Final = 32
+"""Passwords that are or wait to be checked: the last one waits for a second or two."""
+_MOST_OF_ONE: Final = 8
+"""So for those of one client, so that whoever guesses does not keep the others from logging in."""
+_AGAIN_SECONDS: Final = 2
 _REMEMBERED_SECONDS: Final = 300.0
 _MOST_REMEMBERED: Final = 4096
 _LOOK_SECONDS: Final = 1.0
@@ -41,6 +46,10 @@ _LINE = re.compile(
 )
 _OPEN: Final = frozenset({"/health"})
 """What says nothing of the mirror."""
+
+
+class TooMany(Exception):
+    """More passwords are to be checked than may wait: this one was not looked at."""
 
 
 class BadUsers(Exception):
@@ -108,42 +117,61 @@ class Access:
         self._looked_at = time.monotonic()
         self._secret = os.urandom(32)
         self._remembered: OrderedDict[bytes, float] = OrderedDict()
-        self._checking = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._checks: dict[bytes, asyncio.Task[bool]] = {}
+        self._waiting: Counter[str] = Counter()
         self._decoy = password_line("nobody", base64.b64encode(os.urandom(12)).decode()).partition(":")[2]
 
-    async def may_read(self, authorization: str | None) -> bool:
-        """Say whether an Authorization header names somebody of the file (RFC 7617, RFC 6750)."""
+    async def may_read(self, authorization: str | None, client: str = "") -> bool:
+        """Say whether an Authorization header names somebody of the file (RFC 7617, RFC 6750); raises TooMany.
+
+        Whoever is known stays known without another check while he goes on asking, and the file is as it was.
+        """
         self._look()
         if authorization is None or len(authorization) > _LONGEST:
             return False
         mark = hmac.digest(self._secret, authorization.encode(errors="surrogateescape"), "sha256")
         if self._remembered.get(mark, 0.0) > time.monotonic():
+            self._remember(mark)
             return True
-        if not await self._check(authorization):
-            return False
-        self._remembered[mark] = time.monotonic() + _REMEMBERED_SECONDS
-        if len(self._remembered) > _MOST_REMEMBERED:
-            self._remembered.popitem(last=False)
-        return True
-
-    async def _check(self, authorization: str) -> bool:
         scheme, _, said = authorization.strip().partition(" ")
         if scheme.lower() == "bearer":
             return _digest(said.strip()) in self._users.tokens
-        if scheme.lower() != "basic":
+        basic = _read_basic(said) if scheme.lower() == "basic" else None
+        if basic is None:
             return False
+        name, password = basic
+        return _digest(password) in self._users.tokens or await self._fits(mark, name, password, client)
+
+    async def _fits(self, mark: bytes, name: str, password: str, client: str) -> bool:
+        """Return the outcome of a check, of one that is under way for the same header if there is: uv asks 50 times at once."""
+        check = self._checks.get(mark)
+        if check is None:
+            if self._waiting.total() >= _MOST_WAITING or self._waiting[client] >= _MOST_OF_ONE:
+                raise TooMany
+            self._waiting[client] += 1
+            check = self._checks[mark] = asyncio.ensure_future(self._check(mark, name, password, client))
+        return await asyncio.shield(check)
+
+    async def _check(self, mark: bytes, name: str, password: str, client: str) -> bool:
+        users = self._users
+        known = users.passwords.get(name)
         try:
-            name, colon, password = base64.b64decode(said.strip(), validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            return False
-        if not colon:
-            return False
-        if _digest(password) in self._users.tokens:
-            return True
-        known = self._users.passwords.get(name)
-        async with self._checking:  # a name that nobody has takes as long
-            fits = await asyncio.to_thread(_fits, known or self._decoy, password)
-        return fits and known is not None
+            async with self._slots:  # a name that nobody has takes as long
+                fits = await asyncio.to_thread(_fits, known or self._decoy, password)
+        finally:
+            self._waiting -= Counter([client])
+            del self._checks[mark]
+        may = fits and known is not None
+        if may and users is self._users:  # the file has not changed meanwhile
+            self._remember(mark)
+        return may
+
+    def _remember(self, mark: bytes) -> None:
+        self._remembered[mark] = time.monotonic() + _REMEMBERED_SECONDS
+        self._remembered.move_to_end(mark)
+        if len(self._remembered) > _MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -185,7 +213,11 @@ class Guarded:
         return self._guarded(request)
 
     async def _guarded(self, request: Request) -> Response:
-        if not await self._access.may_read(request.headers("authorization")):
+        try:
+            is_known = await self._access.may_read(request.headers("authorization"), request.client)
+        except TooMany:
+            return unavailable("too many passwords are to be checked", retry_after=_AGAIN_SECONDS)
+        if not is_known:
             return text(
                 401,
                 "401 Unauthorized: this mirror is private",
@@ -204,6 +236,14 @@ class Guarded:
 def _private(name: str, value: str) -> tuple[str, str]:
     """Return a header that keeps caches which several people share from keeping an answer."""
     return name, value.replace("public", "private") if name == "cache-control" else value
+
+
+def _read_basic(said: str) -> tuple[str, str] | None:
+    try:
+        name, colon, password = base64.b64decode(said.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return (name, password) if colon else None
 
 
 def _line(name: str, secret: str) -> str:

@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -19,7 +19,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined] # exported in all but name
 
 from frumious import __version__
-from frumious.server.http import Answer, FileBody, HeaderLookup, Request, Response, TooLong
+from frumious.server.counters import Counters
+from frumious.server.http import (
+    Answer,
+    FileBody,
+    HeaderLookup,
+    Request,
+    Response,
+    StreamBody,
+    TooLong,
+)
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -35,6 +44,7 @@ _MOST_CLIENTS: Final = 4096
 _NOBODY: Final = "unknown"
 """Who asks, where a trusted proxy says something that is no address."""
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}\Z", re.ASCII)
+_PREFIX = re.compile(r"(?=.{2,255}\Z)(?:/[A-Za-z0-9._~%!$&'()*+;=:@-]+)+/?\Z", re.ASCII)
 
 Observe = Callable[[Request, Response, float], None]
 """Told of every answer, with the seconds that it took until it was ready to be sent."""
@@ -47,7 +57,7 @@ class Public:
     base_url: str | None = None
     """Without a final slash; None: what the request was sent to."""
     trusted_proxies: tuple[str, ...] = ()
-    """Networks of proxies whose word on a client is taken."""
+    """Networks of proxies whose word on a client is taken, as is that of whoever comes through a Unix socket."""
 
     @property
     def prefix(self) -> str:
@@ -66,9 +76,13 @@ class Answering(Protocol):
 class Adapter:
     """The application as granian calls it."""
 
-    def __init__(self, site: Answering, public: Public, observe: tuple[Observe, ...] = ()) -> None:
+    def __init__(
+        self, site: Answering, public: Public, counters: Counters, observe: tuple[Observe, ...] = ()
+    ) -> None:
         self._site = site
-        self._trusted = Trusted(public.trusted_proxies) if public.trusted_proxies else None
+        self._counters = counters
+        self._trusted = Trusted(public.trusted_proxies)
+        self._has_proxies = bool(public.trusted_proxies)
         self._base_url = public.base_url
         self._prefix = public.prefix
         self._observe = observe
@@ -81,7 +95,7 @@ class Adapter:
         began = time.perf_counter()
         request = self._request(scope, protocol)
         answer = self._site.answer(request)
-        response = answer if isinstance(answer, Response) else await answer
+        response = answer if isinstance(answer, Response) else await self._awaited(answer)
         for observe in self._observe:
             observe(request, response, time.perf_counter() - began)
         body = response.body
@@ -89,7 +103,15 @@ class Adapter:
             protocol.response_bytes(response.status, [*response.headers, SERVER], body)
             return
         with suppress(ProtocolClosed):  # whoever asked has gone
-            await _send(response, request.method, protocol)
+            if isinstance(body, bytes | FileBody) or request.method == "HEAD":
+                _send(response, request.method, protocol)
+            else:
+                with self._counters.in_flight():
+                    await _stream(response, body, protocol)
+
+    async def _awaited(self, answer: Awaitable[Response]) -> Response:
+        with self._counters.in_flight():
+            return await answer
 
     def _request(self, scope: Scope, protocol: HTTPProtocol) -> Request:
         headers = scope.headers.get
@@ -98,9 +120,12 @@ class Adapter:
             path = path[len(prefix) :] or "/"
         client = scope.client.rpartition(":")[0]
         base_url = self._base_url or _origin(scope)
-        if self._trusted is not None and self._trusted.covers(client):
+        # Who has no address has come through a Unix socket, whose mode lets in none but proxies.
+        if not client or (self._has_proxies and self._trusted.covers(client)):
             client = self._trusted.client(headers("x-forwarded-for"), client)
-            base_url = self._base_url or _forwarded_origin(headers, base_url)
+            if self._base_url is None:
+                prefix = _forwarded_prefix(headers)
+                base_url = _forwarded_origin(headers, base_url) + prefix
         return Request(
             scope.method,
             path,
@@ -170,13 +195,19 @@ def _forwarded_origin(headers: HeaderLookup, origin: str) -> str:
     return f"{scheme}://{said_host if said_host and _HOST.match(said_host) else host}"
 
 
-async def _send(response: Response, method: str, protocol: HTTPProtocol) -> None:
+def _forwarded_prefix(headers: HeaderLookup) -> str:
+    """Return the path that a proxy has taken away from before ours: not to be looked for in the request any more."""
+    said = headers("x-forwarded-prefix")
+    return said.rstrip("/") if said and _PREFIX.match(said) else ""
+
+
+def _send(response: Response, method: str, protocol: HTTPProtocol) -> None:
     status, headers, body = response.status, [*response.headers, SERVER], response.body
     if isinstance(body, bytes):
         protocol.response_empty(status, headers)
     elif method == "HEAD":
         protocol.response_bytes(status, headers, b"")
-    elif isinstance(body, FileBody):
+    elif isinstance(body, FileBody):  # what else there is, is streamed
         cached = _cached(body) if body.length <= _SMALL else None
         if cached is not None:
             protocol.response_bytes(status, headers, cached)
@@ -184,12 +215,14 @@ async def _send(response: Response, method: str, protocol: HTTPProtocol) -> None
             protocol.response_file(status, headers, body.path)
         else:
             protocol.response_file_range(status, headers, body.path, body.start, body.start + body.length)
-    else:
-        transport = protocol.response_stream(status, headers)
-        offset = 0
-        while block := body.read(offset, _BLOCK):
-            await transport.send_bytes(block)
-            offset += len(block)
+
+
+async def _stream(response: Response, body: StreamBody, protocol: HTTPProtocol) -> None:
+    transport = protocol.response_stream(response.status, [*response.headers, SERVER])
+    offset = 0
+    while block := body.read(offset, _BLOCK):
+        await transport.send_bytes(block)
+        offset += len(block)
 
 
 def _cached(body: FileBody) -> bytes | None:
@@ -220,4 +253,6 @@ async def _read(protocol: HTTPProtocol, limit: int) -> bytes:
 
 def _origin(scope: Scope) -> str:
     host = scope.authority or scope.headers.get("host") or ""
-    return f"{scope.scheme}://{host}" if _HOST.match(host) else f"{scope.scheme}://{scope.server}"
+    if not _HOST.match(host):
+        host = scope.server if scope.client else "localhost"  # the path of a Unix socket is nobody's business
+    return f"{scope.scheme}://{host}"

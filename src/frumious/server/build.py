@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from frumious.server.counters import Counters
 from frumious.server.files import Files
 from frumious.server.health import Health
 from frumious.server.integrity import Integrity
@@ -32,12 +33,19 @@ class SiteOptions:
 
 
 def build_site(
-    options: SiteOptions, records: Records, slow_records: Records, more: Mapping[str, Route] | None = None
+    options: SiteOptions,
+    records: Records,
+    slow_records: Records,
+    more: Mapping[str, Route] | None = None,
+    counters: Counters | None = None,
 ) -> Site:
     """Return the site over one tree and its catalog, which `slow_records` opens once more for what takes long."""
     tree = Tree(options.web)
     pages = PageStore(
-        tree, capacity=options.page_cache, cache_control=f"max-age={options.page_max_age}, public"
+        tree,
+        capacity=options.page_cache,
+        cache_control=f"max-age={options.page_max_age}, public",
+        counters=counters,
     )
     simple = SimpleApi(pages, hash_index=options.hash_index)
     files = Files(tree, simple, root_uri=options.root_uri)

@@ -2,14 +2,16 @@
 
 The parent makes it before it forks. Each worker writes a part of its own, and whoever is asked adds them up. A worker
 that takes the place of another one while that is still ending gets the other half of the parts, so that no two ever
-write the same; what an earlier worker has counted stays.
+write the same; what an earlier worker has counted stays. What a worker has at the moment is gone with its process.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from frumious.server.http import Request, Response
@@ -31,7 +33,12 @@ _BYTES: Final = len(STATUSES)
 _NANOSECONDS: Final = _BYTES + 1
 _FIRST_BUCKET: Final = _NANOSECONDS + 1
 _ROW: Final = _FIRST_BUCKET + len(BUCKETS) + 1
-_PART: Final = _ROW * len(ROUTES)
+PAGE_HITS, PAGE_MISSES, PAGES, PAGE_BYTES, IN_FLIGHT, _PROCESS = range(
+    _ROW * len(ROUTES), _ROW * len(ROUTES) + 6
+)
+"""What is counted of no route: pages found in memory and not, those kept now and their bytes, requests that are waited for."""
+_MOMENTARY: Final = (PAGES, PAGE_BYTES, IN_FLIGHT)
+_PART: Final = _PROCESS + 1
 
 
 class Counters:
@@ -46,6 +53,9 @@ class Counters:
     def begin(self, worker: int, generation: int) -> None:
         """Choose this worker's part."""
         self._mine = (2 * worker + generation % 2) * _PART
+        for what in _MOMENTARY:
+            self.set(what, 0)
+        self.set(_PROCESS, os.getpid())
 
     def observe(self, request: Request, response: Response, seconds: float) -> None:
         """Count one answer."""
@@ -56,6 +66,30 @@ class Counters:
         cells[row + _NANOSECONDS] += int(seconds * 1e9)
         if request.method != "HEAD":
             cells[row + _BYTES] += response.length
+
+    def add(self, what: int, amount: int = 1) -> None:
+        """Count something of no route."""
+        self._cells[self._mine + what] += amount
+
+    def set(self, what: int, value: int) -> None:
+        """Say how much of something there is at this moment."""
+        self._cells[self._mine + what] = value
+
+    @contextmanager
+    def in_flight(self) -> Iterator[None]:
+        """Count a request as waited for while the block lasts."""
+        self.add(IN_FLIGHT)
+        try:
+            yield
+        finally:
+            self.add(IN_FLIGHT, -1)
+
+    def total(self, what: int) -> int:
+        """Return what was counted by all workers, or what those that are there have at this moment."""
+        parts = [part * _PART for part in range(self._parts)]
+        if what in _MOMENTARY:
+            parts = [part for part in parts if _is_there(self._cells[part + _PROCESS])]
+        return sum(self._cells[part + what] for part in parts)
 
     def requests(self) -> Iterator[tuple[str, int, int]]:
         """Yield route, status and number of answers, where there were any."""
@@ -79,3 +113,11 @@ class Counters:
 
     def _sum(self, route: int, offset: int) -> int:
         return sum(self._cells[part * _PART + route * _ROW + offset] for part in range(self._parts))
+
+
+def _is_there(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return process > 0

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from frumious.catalog.base import Catalog
 from frumious.errors import BadPage
 from frumious.model.names import InvalidName, NormalizedName, normalize
-from frumious.server.http import CORS, Request, Response, etag_matches, json_answer, not_found
+from frumious.server.http import CORS, Request, Response, etag_matches, json_answer, not_found, unchanged
 from frumious.server.page_store import content_etag
 from frumious.server.records import Records
 from frumious.server.releases import Project, Projects, Release, without_illegal
@@ -49,17 +49,13 @@ class Feeds:
         """Return a feed: `updates.xml`, `packages.xml`, or `project/<name>/releases.xml`."""
         match request.path.split("/")[2:]:
             case ["updates.xml"]:
-                response = await self._of_many(request, "newest updates", self._updates)
+                return await self._of_many(request, "newest updates", self._updates)
             case ["packages.xml"]:
-                response = await self._of_many(request, "newest projects", self._newest)
+                return await self._of_many(request, "newest projects", self._newest)
             case ["project", said, "releases.xml"]:
-                response = await self._of_one(request, said)
+                return await self._of_one(request, said)
             case _:
                 return not_found()
-        condition = request.headers("if-none-match")
-        if condition is not None and etag_matches(condition, dict(response.headers)["etag"]):
-            return Response(304, response.headers)
-        return response
 
     async def _of_many(
         self, request: Request, title: str, find: Callable[[Catalog], Awaitable[list[Item]]]
@@ -70,7 +66,7 @@ class Feeds:
             kept = self._kept.get(title)
             if kept is None or kept[0] != head:
                 kept = self._kept[title] = head, await find(catalog)
-        return _feed(title, request.base_url, kept[1])
+        return _feed(request, title, kept[1])
 
     async def _updates(self, catalog: Catalog) -> list[Item]:
         return [
@@ -94,7 +90,7 @@ class Feeds:
             return not_found()
         newest = sorted(project.releases.values(), key=lambda one: _uploaded(one) or 0, reverse=True)
         items = [Item(one.version, name, "", _uploaded(one)) for one in newest[:MOST_NEW]]
-        return _feed(f"releases of {project.display}", request.base_url, items)
+        return _feed(request, f"releases of {project.display}", items)
 
     async def _project(self, name: NormalizedName) -> Project:
         page, kind = self._projects.page(name)
@@ -146,19 +142,24 @@ def _uploaded(release: Release) -> float | None:
         return None
 
 
-def _feed(title: str, base_url: str, items: list[Item]) -> Response:
+def _feed(request: Request, title: str, items: list[Item]) -> Response:
+    base_url = request.base_url
     said = "".join(_rendered(item, base_url) for item in items)
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0"><channel>'
         f"<title>{_text(title)}</title><link>{_text(base_url)}/</link><description>{_text(title)} of this mirror"
         f"</description><language>en</language>{said}</channel></rss>\n"
     ).encode()
+    etag = content_etag(body)
     headers = [
         ("content-type", "text/xml; charset=utf-8"),
         ("cache-control", "max-age=600, public"),
-        ("etag", content_etag(body)),
+        ("etag", etag),
         *CORS,
     ]
+    condition = request.headers("if-none-match")
+    if condition is not None and etag_matches(condition, etag):
+        return unchanged(headers)
     return Response(200, headers, body)
 
 

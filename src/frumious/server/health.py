@@ -32,7 +32,7 @@ class Health:
         Without a catalog pages and files are served all the same; `?pages` asks about these alone.
         """
         checks = {"pages": await asyncio.to_thread(self._pages)}
-        if request.query != "pages":
+        if request.query not in {"pages", "pages="}:
             checks["catalog"] = await self._catalog()
         is_ready = all(said == "ok" for said in checks.values())
         said = {"status": "ready" if is_ready else "not ready", "checks": checks}

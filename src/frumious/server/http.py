@@ -138,6 +138,11 @@ def json_answer(
     )
 
 
+def unchanged(headers: Headers) -> Response:
+    """Return the answer to whoever has what these headers describe: without what they say of a body (RFC 9110 §15.4.5)."""
+    return Response(304, [header for header in headers if not header[0].startswith("content-")])
+
+
 def other_method(methods: Iterable[str]) -> Response:
     """Return the answer to a method that a path does not know (conformance 57)."""
     allow = ", ".join((*methods, "OPTIONS"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from frumious.server.feeds import Feeds, Stats
-from frumious.server.http import READING, Answer, Request, moved, not_found, other_method, text
+from frumious.server.http import READING, Answer, Request, moved, not_found, text
 from frumious.server.legacy_json import LegacyJson
 from frumious.server.records import Records
 from frumious.server.releases import Projects
@@ -13,8 +13,6 @@ from frumious.server.search import NameSearch
 from frumious.server.site import Route
 from frumious.server.tree import Tree
 from frumious.server.xmlrpc import XmlRpc
-
-_CALLS = ("GET", "HEAD", "POST")
 
 
 class PypiPaths:
@@ -26,10 +24,9 @@ class PypiPaths:
 
     def answer(self, request: Request) -> Answer:
         """Return a document, the result of a call, or where a page is now."""
-        parts = [part for part in request.path.split("/")[2:] if part]
         if request.method == "POST":
-            return self._calls.answer(request) if not parts else other_method(READING)
-        match parts:
+            return self._calls.answer(request)
+        match [part for part in request.path.split("/")[2:] if part]:
             case []:
                 return text(200, "XML-RPC: POST here. Legacy JSON: /pypi/NAME/json. Simple API: /simple/")
             case [name, "json"]:
@@ -53,11 +50,8 @@ def legacy_routes(
     calls = XmlRpc(records, NameSearch(records, projects))
     documents = LegacyJson(tree, projects)
     return {
-        "pypi": Route(PypiPaths(documents, calls).answer, _CALLS),
-        "RPC2": Route(
-            lambda request: calls.answer(request) if request.method == "POST" else other_method(("POST",)),
-            _CALLS,
-        ),
+        "pypi": Route(PypiPaths(documents, calls).answer, own_methods=(*READING, "POST")),
+        "RPC2": Route(calls.answer, ("POST",)),
         "json": Route(lambda request: _document(documents, request)),
         "rss": Route(Feeds(records, projects).answer),
         "stats": Route(Stats(slow_records).answer),

@@ -32,6 +32,7 @@ from frumious.server.http import (
     etag_matches,
     json_answer,
     moved,
+    unchanged,
 )
 from frumious.server.page_store import Page, content_etag
 from frumious.server.releases import Project, Projects, Release, instant
@@ -90,7 +91,7 @@ class LegacyJson:
         headers = kept.response.headers
         condition = request.headers("if-none-match")
         if condition is not None and etag_matches(condition, dict(headers)["etag"]):
-            return Response(304, headers)
+            return unchanged(headers)
         return kept.response
 
     def _stored(self, name: NormalizedName) -> Found | None:

@@ -6,6 +6,7 @@ docs/metrics.md names each metric; a test compares.
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -14,11 +15,20 @@ from pathlib import Path
 from typing import Final
 
 from frumious import __version__
-from frumious.catalog.base import Catalog
-from frumious.server.counters import BUCKETS, Counters
+from frumious.catalog.base import Catalog, LastRuns
+from frumious.server.counters import (
+    BUCKETS,
+    IN_FLIGHT,
+    PAGE_BYTES,
+    PAGE_HITS,
+    PAGE_MISSES,
+    PAGES,
+    Counters,
+)
 from frumious.server.http import Request, Response, text
 from frumious.server.records import Records
 from frumious.server.site import Unavailable
+from frumious.sync.status import lag_serials
 
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -65,15 +75,24 @@ class Metrics:
                 yield f'{name}_bucket{{route="{route}",le="{limit}"}} {total}'
             yield f'{name}_sum{{route="{route}"}} {seconds:.9f}'
             yield f'{name}_count{{route="{route}"}} {total}'
+        for name, kind, help_text, what in (
+            ("frumious_http_requests_in_flight", "gauge", "Requests that are waited for, this one included.", IN_FLIGHT),
+            ("frumious_page_cache_hits_total", "counter", "Pages that were in memory when they were asked for.", PAGE_HITS),
+            ("frumious_page_cache_misses_total", "counter", "Pages that were not, or had changed.", PAGE_MISSES),
+            ("frumious_page_cache_pages", "gauge", "Pages that are in memory.", PAGES),
+            ("frumious_page_cache_bytes", "gauge", "Bytes that they are taken to need.", PAGE_BYTES),
+        ):  # fmt: skip
+            yield from _metric(name, kind, help_text, ("", counters.total(what)))
 
 
 async def _of_mirror(catalog: Catalog, now: float) -> list[str]:
     state, counts, backlog, runs = (
         await catalog.state(), await catalog.counts(), await catalog.backlog(int(now)), await catalog.last_runs(),
     )  # fmt: skip
+    ours = _serial(state.status)
     lines = [
         *_metric("frumious_serial", "gauge", "Serial of the project list that is published.", ("", state.head)),
-        *_metric("frumious_upstream_serial", "gauge", "Upstream's serial that `status` names.", *_number(state.status)),
+        *_metric("frumious_upstream_serial", "gauge", "Upstream's serial that `status` names.", *_known(ours)),
         *_metric("frumious_projects", "gauge", "Projects that are published.", ("", counts["projects"])),
         *_metric("frumious_files", "gauge", "Files that are held.", ("", counts["files"])),
         *_metric("frumious_bytes", "gauge", "Bytes of files and core metadata that are held.", ("", counts["bytes"])),
@@ -84,6 +103,14 @@ async def _of_mirror(catalog: Catalog, now: float) -> list[str]:
         *_metric("frumious_trash_bytes", "gauge", "Bytes in the trash.", ("", backlog.trashed_bytes)),
         *_metric("frumious_run_in_progress", "gauge", "Whether a run has begun and not ended.", ("", int(runs.running is not None))),
     ]  # fmt: skip
+    seen = _list_seen(runs)
+    if seen is not None:
+        serial, at = seen
+        lines += [
+            *_metric("frumious_upstream_seen_serial", "gauge", "Upstream's serial when a run last looked at its list.", ("", serial)),
+            *_metric("frumious_lag_serials", "gauge", "By how much `status` is behind that.", *_known(lag_serials(ours, serial))),
+            *_metric("frumious_list_age_seconds", "gauge", "How long ago that run began.", ("", max(0, int(now) - at))),
+        ]  # fmt: skip
     if runs.last is not None:
         last = runs.last
         lines += [
@@ -99,6 +126,16 @@ async def _of_mirror(catalog: Catalog, now: float) -> list[str]:
                 *_metric(f"frumious_age_{which}_seconds", "gauge", "How long ago that was.", ("", max(0, int(now) - run.started))),
             ]  # fmt: skip
     return lines
+
+
+def _list_seen(runs: LastRuns) -> tuple[int, int] | None:
+    """Return upstream's serial as the latest run saw it that saw one, and when that began."""
+    ended = [run for run in (runs.last, runs.through, runs.whole) if run is not None]
+    for run in sorted(ended, key=lambda run: run.started, reverse=True):
+        serial = json.loads(run.summary).get("serial")
+        if serial is not None:
+            return serial, run.started
+    return None
 
 
 def _build() -> Iterator[str]:
@@ -125,8 +162,12 @@ def _metric(name: str, kind: str, help_text: str, *samples: tuple[str, int]) -> 
         yield f"{name}{labels} {value}"
 
 
-def _number(said: str | None) -> list[tuple[str, int]]:
-    return [("", int(said))] if said is not None and said.strip().isdecimal() else []
+def _serial(said: str | None) -> int | None:
+    return int(said) if said is not None and said.strip().isdecimal() else None
+
+
+def _known(value: int | None) -> list[tuple[str, int]]:
+    return [] if value is None else [("", value)]
 
 
 @lru_cache(maxsize=1024)

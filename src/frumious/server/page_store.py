@@ -17,6 +17,7 @@ from typing import IO, Final, NamedTuple
 
 from frumious.pages.formats import HTML_TYPE, JSON_TYPE, TEXT_HTML
 from frumious.server.compressing import SMALLEST, compress, compressor
+from frumious.server.counters import PAGE_BYTES, PAGE_HITS, PAGE_MISSES, PAGES, Counters
 from frumious.server.http import CORS, SERIAL_HEADER, Answer, Headers, Response, etag_matches
 from frumious.server.negotiation import GZIP, ZSTD
 from frumious.server.tree import Tree
@@ -132,8 +133,11 @@ class Page:
 class PageStore:
     """Pages that were asked for lately, in about `capacity` bytes of memory."""
 
-    def __init__(self, tree: Tree, *, capacity: int, cache_control: str) -> None:
+    def __init__(
+        self, tree: Tree, *, capacity: int, cache_control: str, counters: Counters | None = None
+    ) -> None:
         self._tree = tree
+        self._counters = counters or Counters(1)
         self._capacity = capacity
         self._cache_control = cache_control
         self._pages: OrderedDict[str, Page] = OrderedDict()
@@ -146,6 +150,7 @@ class PageStore:
         if page is not None:
             if _identity(os.stat(f"{self._tree.web}/{relative}")) == page.identity:
                 self._pages.move_to_end(relative)
+                self._counters.add(PAGE_HITS)
                 return page
             self._forget(relative)
         page, size = self._load(relative)
@@ -165,6 +170,9 @@ class PageStore:
         self._total += charge
         while self._total > self._capacity and len(self._pages) > 1:
             self._forget(next(iter(self._pages)))
+        self._counters.add(PAGE_MISSES)
+        self._counters.set(PAGES, len(self._pages))
+        self._counters.set(PAGE_BYTES, self._total)
 
     def _forget(self, relative: str) -> None:
         del self._pages[relative]

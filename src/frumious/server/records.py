@@ -7,6 +7,7 @@ reason, while pages and files go on.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -15,11 +16,30 @@ from pathlib import Path
 from typing import Final
 
 from frumious.catalog.base import Catalog
-from frumious.errors import CatalogError, FrumiousError, StorageError
+from frumious.errors import (
+    CatalogBroken,
+    CatalogError,
+    CatalogLocked,
+    CatalogTooNew,
+    CatalogTooOld,
+    FrumiousError,
+    StorageError,
+)
 from frumious.server.site import Unavailable
+
+log = logging.getLogger("frumious.server")
 
 _AGAIN_SECONDS: Final = 1.0
 """How long a file that could not be opened is left alone."""
+_TOLD_SECONDS: Final = 60.0
+"""How long the log is spared what it has said last."""
+_REASONS: Final[dict[type[FrumiousError], str]] = {
+    CatalogBroken: "the catalog is damaged",
+    CatalogLocked: "the catalog is locked by another program",
+    CatalogTooNew: "the catalog was written by a newer Frumious",
+    CatalogTooOld: "the catalog was written by an earlier Frumious",
+}
+"""What clients are told: no path of this machine. The log has the rest."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +69,8 @@ class Records:
         self._path = path
         self._opened: _Opened | None = None
         self._failure: _Failure | None = None
+        self._told = ""
+        self._told_until = 0.0
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
@@ -66,6 +88,7 @@ class Records:
                 opened.users -= 1
                 await self._close_unused(opened)
         except (CatalogError, StorageError) as error:
+            self._tell(error)
             raise Unavailable(_reason(error)) from error
 
     async def aclose(self) -> None:
@@ -96,6 +119,12 @@ class Records:
             self._failure = _Failure(identity, _reason(error), time.monotonic() + _AGAIN_SECONDS)
             raise
 
+    def _tell(self, error: FrumiousError) -> None:
+        said, now = f"{error}; {error.hint}" if error.hint else str(error), time.monotonic()
+        if said != self._told or now >= self._told_until:
+            self._told, self._told_until = said, now + _TOLD_SECONDS
+            log.error("%s", said)
+
     async def _close_unused(self, opened: _Opened) -> None:
         if opened is not self._opened and not opened.users:
             await opened.catalog.aclose()
@@ -111,4 +140,4 @@ class Records:
 
 
 def _reason(error: FrumiousError) -> str:
-    return f"{error}; {error.hint}" if error.hint else str(error)
+    return _REASONS.get(type(error), "the catalog cannot be read") + "; the server's log says more"

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, cast
 
 from granian._granian import SocketHolder
-from granian.constants import Interfaces, Loops
+from granian.constants import Interfaces, Loops, SSLProtocols
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.mp import MPServer, WorkerProcess
 
 from frumious.server.adapter import STOPPING, Adapter
+from frumious.server.certificate import Certificate
+from frumious.server.listening import BACKLOG
 
-BACKLOG: Final = 1024
 _LARGEST_HEAD: Final = 64 << 10
 """Bytes of a request's line and headers."""
 _HEAD_SECONDS: Final = 15
@@ -42,8 +44,6 @@ class RunOptions:
 
     workers: int
     shutdown_seconds: int
-    certificate: Path | None = None
-    key: Path | None = None
 
 
 Make = Callable[[int, int], Adapter]
@@ -55,18 +55,20 @@ def run_server(
     make: Make,
     options: RunOptions,
     *,
+    certificate: Certificate | None,
     tell: Callable[[str], None],
-    reload: Callable[[], None],
+    reload: Callable[[], Certificate | None],
 ) -> bool:
-    """Serve until SIGTERM or SIGINT; SIGHUP calls `reload` and makes every worker anew.
+    """Serve until SIGTERM or SIGINT; SIGHUP calls `reload` and makes every worker anew, with the certificate it returns.
 
     `tell` gets what is for the service manager: READY, RELOADING, STOPPING. Returns whether the end was asked for: False, where workers died again and again.
     """
     # Not spawned: a worker needs what the parent has read, and the socket. The parent has no threads when it forks first.
     multiprocessing.set_start_method("fork", force=True)
     server = _Server(listening, options)
+    server.use(certificate)
     server.on_startup(lambda: tell("READY=1"))
-    server.on_reload(reload)
+    server.on_reload(lambda: server.use(reload()))
     server.on_shutdown(lambda: tell("STOPPING=1"))
     server.serve(target_loader=cast("Any", make), wrap_loader=False)
     return server.interrupt_signal
@@ -91,12 +93,19 @@ class _Server(MPServer):
             http2_settings=HTTP2Settings(max_concurrent_streams=_STREAMS, max_headers_size=_LARGEST_HEAD),
             log_level=LogLevels.warning,
             log_dictconfig=_LOGGING,
-            ssl_cert=options.certificate,
-            ssl_key=options.key,
             respawn_failed_workers=True,
             respawn_interval=0.5,
             workers_kill_timeout=options.shutdown_seconds,
         )
+        self.main_loop_interrupt = _Waking(  # type: ignore[assignment] # it does all that is asked of theirs
+            lambda: self.interrupt_signal or self.reload_signal or bool(self.interrupt_children)
+        )
+
+    def use(self, certificate: Certificate | None) -> None:
+        """Let workers that are made from now on serve https with a certificate, or http."""
+        self._certificate = certificate  # it is there for as long as a worker may be made
+        paths = (None, None) if certificate is None else certificate.paths
+        self.ssl_ctx = (certificate is not None, *paths, None, str(SSLProtocols.tls12), None, [], False)
 
     def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> WorkerProcess:  # type: ignore[override] # as theirs
         generation = self._generations[idx]
@@ -116,6 +125,32 @@ class _Server(MPServer):
         is_unix = self._listening.family == socket.AF_UNIX
         self._shd = SocketHolder(descriptor, is_unix, BACKLOG)  # type: ignore[call-arg, assignment] # their stub lacks it
         self._sso = self._listening
+
+
+class _Waking:
+    """What the parent waits for, in the place of granian's `threading.Event`.
+
+    A signal that another thread receives does not end the wait for a lock, nor one that comes between looking and waiting,
+    and two that come together may want the same lock. So the interpreter writes to a pipe as soon as there is a signal.
+    """
+
+    def __init__(self, is_asked: Callable[[], bool]) -> None:
+        self._is_asked = is_asked
+        self._reading, self._writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+
+    def wait(self) -> None:
+        while not self._is_asked():
+            select.select([self._reading], [], [])
+            with suppress(BlockingIOError):
+                os.read(self._reading, 4096)
+
+    def set(self) -> None:
+        with suppress(BlockingIOError):  # it is full of reasons to wake up
+            os.write(self._writing, b".")
+
+    def clear(self) -> None:
+        """Forget nothing: what is asked is asked until it is done."""
 
 
 def _holding_signals(start: Callable[[], None]) -> None:

@@ -38,6 +38,8 @@ class Route:
 
     handler: Handler
     methods: tuple[str, ...] = READING
+    own_methods: tuple[str, ...] | None = None
+    """Of the segment itself, with or without a slash behind it, where they are others than below it."""
 
 
 class Site:
@@ -53,9 +55,11 @@ class Site:
         path = request.path
         if not path.startswith("/"):
             return text(400, "400 Bad Request: the path does not begin with a slash")
-        route = self._routes.get(path[1:].partition("/")[0], self._fallback)
-        if request.method not in route.methods:
-            return _other_method(request, route)
+        first, _, rest = path[1:].partition("/")
+        route = self._routes.get(first, self._fallback)
+        methods = route.methods if rest or route.own_methods is None else route.own_methods
+        if request.method not in methods:
+            return _other_method(request, methods)
         try:
             answer = route.handler(request)
         except Exception as error:  # noqa: BLE001 - one request's failure is that request's
@@ -63,10 +67,10 @@ class Site:
         return answer if isinstance(answer, Response) else _guarded(request, answer)
 
 
-def _other_method(request: Request, route: Route) -> Response:
+def _other_method(request: Request, methods: tuple[str, ...]) -> Response:
     if request.method != "OPTIONS":
-        return other_method(route.methods)
-    allow = ", ".join((*route.methods, "OPTIONS"))
+        return other_method(methods)
+    allow = ", ".join((*methods, "OPTIONS"))
     return Response(
         204,
         [
