@@ -178,6 +178,24 @@ def test_a_look_that_fails_keeps_the_document_there_is(world):
         assert named(world) == [f"{BASE}{file.path}.provenance"]
 
 
+def test_what_could_not_be_compared_is_asked_for_in_an_hour_and_not_with_every_run(world):
+    world.index.upload("six", provenance=True)
+    world.mirror()
+    world.clock.now += 18 * DAY
+    world.faults.add("provenance:*", Status(503), times=None)
+    world.mirror()
+    assert asked(world) == 2
+    world.mirror()
+    world.sync("six")
+    assert asked(world) == 2
+    world.faults.clear()
+    world.clock.now += 3700
+    world.sync("six")
+    assert asked(world) == 3
+    world.sync("six")
+    assert asked(world) == 3
+
+
 def test_what_upstream_no_longer_names_goes(world):
     file = world.index.upload("six", provenance=True)
     world.mirror()

@@ -15,7 +15,7 @@ from frumious.errors import NoSuchObject, UpstreamError
 from frumious.model import layout
 from frumious.model.names import NormalizedName
 from frumious.model.project import File
-from frumious.pages.provenance import problem_of
+from frumious.pages.provenance import LONGEST, problem_of
 from frumious.storage.base import Item, Options
 from frumious.sync.events import BytesReceived, Notice
 from frumious.sync.groups import at_once
@@ -25,6 +25,8 @@ from frumious.sync.ports import Ports
 AGED = 0.75
 """Share of the time between two looks at a project, after which its documents are compared again: no look comes sooner."""
 
+SOON = 3600
+"""Seconds until a document is compared again that could not be."""
 TRIES = 3
 """Failures in a row, after which the rest of a project's documents wait for the next look at it."""
 
@@ -78,7 +80,7 @@ class Provenances:
             for filename, one in found.items()
             if filename in named and (one.provenance is None or filename in doubtful)
         ]
-        bringing = _Bringing(self._ports, name, found, refused)
+        bringing = _Bringing(self._ports, self._options, name, found, refused)
         if asked:
             pending = iter(asked)
 
@@ -107,9 +109,15 @@ class _Bringing:
     """The documents of one project, on their way."""
 
     def __init__(
-        self, ports: Ports, name: NormalizedName, found: dict[str, HeldFile], refused: frozenset[str]
+        self,
+        ports: Ports,
+        options: SyncOptions,
+        name: NormalizedName,
+        found: dict[str, HeldFile],
+        refused: frozenset[str],
     ) -> None:
-        self._ports, self._name, self._found, self._refused = ports, name, found, refused
+        self._ports, self._options = ports, options
+        self._name, self._found, self._refused = name, found, refused
         self._failures = 0
         """In a row."""
         self._has_told = False
@@ -139,10 +147,12 @@ class _Bringing:
             )
             said = None
         self.is_whole &= said is not None
+        now = self._ports.clock()
         if said is None:
             self._found[file.filename] = _without(held) if here is None else _with(held, here)
+            if here is not None:  # not with every run
+                await self._ports.storage.date([(key, now - AGED * self._options.recheck_seconds + SOON)])
             return
-        now = self._ports.clock()
         if said == here:
             await self._ports.storage.date([(key, now)])
         else:
@@ -151,8 +161,8 @@ class _Bringing:
 
     async def _here(self, key: str, held: HeldFile) -> bytes | None:
         """Return what lies in place or in the trash, if it is the file's."""
-        (body,) = await self._ports.storage.read([key])
-        if body is not None and problem_of(body, held.filename, held.sha256) is None:
+        body = await self._read(key, held)
+        if body is not None:
             return body
         trashed = (await self._ports.catalog.in_trash([key])).get(key)
         if trashed is None:
@@ -161,7 +171,10 @@ class _Bringing:
             await self._ports.storage.copy([(trashed.place, key)])
         except NoSuchObject:
             return None
-        (body,) = await self._ports.storage.read([key])
+        return await self._read(key, held)
+
+    async def _read(self, key: str, held: HeldFile) -> bytes | None:
+        (body,) = await self._ports.storage.read([key], LONGEST + 1)
         return body if body is not None and problem_of(body, held.filename, held.sha256) is None else None
 
     async def _asked(self, file: File) -> bytes | None:
