@@ -115,7 +115,7 @@ def test_case_34_also_one_of_our_own(drop_in):
 
 
 def test_case_35_a_second_process_is_refused_as_long_as_one_runs(drop_in):
-    drop_in.served.faults.add("file:a-1.0.tar.gz", Hang())
+    drop_in.served.faults.add("file:a-1.0.tar.gz", Hang(), times=None)
     first = subprocess.Popen(
         [program.BIN / "bandersnatch", "-c", drop_in.config, "mirror"],
         env={**os.environ, **drop_in.env}, stderr=subprocess.PIPE, text=True,
@@ -130,6 +130,7 @@ def test_case_35_a_second_process_is_refused_as_long_as_one_runs(drop_in):
     finally:
         first.terminate()
         first.communicate(timeout=20)
+    drop_in.served.faults.clear()
     drop_in.mirror()
 
 
