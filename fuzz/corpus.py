@@ -87,6 +87,40 @@ ${NAME}~=1.0
 ./local.whl
 six @ https://example.org/six.whl
 """
+_MARKDOWN = """# Six
+
+[![Build](https://img.example.org/b.svg)](https://ci.example.org/) ![x](docs/x.png) <img src="https://img.example.org/y.png">
+
+| a | b |
+|---|:-:|
+| `1` | [two](https://example.org/ "title") |
+
+- [x] ~~done~~[^1]
+
+```python
+import six
+```
+
+<details id="more"><summary>More</summary><p align="center">x</p></details>
+
+[^1]: The note.
+"""
+_REST = """Six
+===
+
+.. image:: https://img.example.org/b.svg
+   :target: https://ci.example.org/
+
+Text ``code`` `link <https://example.org/>`_ [1]_ |x|
+
+.. |x| replace:: y
+.. note:: Careful.
+.. code-block:: python
+
+   import six
+
+.. [1] The note.
+"""
 
 
 def seeds() -> Mapping[str, Sequence[bytes]]:
@@ -105,6 +139,7 @@ def seeds() -> Mapping[str, Sequence[bytes]]:
                 b"[allowlist]\npackages =\n  six\n\n  %(workers)s\n"
             ),
         ],
+        "description": [_MARKDOWN.encode(), _REST.encode()],
         "filename": [f"{name}\n1.0\n1.1".encode() for name in _NAMES],
         "filters": [_FILTERS.encode()],
         "html-list": [b"".join(simple_html.render_project_list(_LIST, 9))],
@@ -167,6 +202,80 @@ WORDS: Mapping[str, Sequence[str]] = {
             ),
         }
     ),
+    "description": [
+        *(
+            "<a href='",
+            "<img src='",
+            "' onerror='",
+            "' id='here'>",
+            "<p class='",
+            "<table>",
+            "<td>",
+            "</table>",
+            "</p>",
+        ),
+        *(
+            "<script>",
+            "</script>",
+            "<style>",
+            "<svg>",
+            "<math>",
+            "<!--",
+            "-->",
+            "<div>",
+            "</div>",
+            "<li>",
+            "<b>",
+            "</b>",
+        ),
+        *(
+            "javascript:",
+            "data:",
+            "https://",
+            "//",
+            "&colon;",
+            "&#x3a;",
+            "&lt;",
+            "&quot;",
+            "\\",
+            '"',
+            "'",
+            "\0",
+        ),
+        *(
+            "\n",
+            "\n\n",
+            "    ",
+            "- ",
+            "> ",
+            "# ",
+            "```",
+            "`",
+            "**",
+            "_",
+            "[",
+            "](",
+            ")",
+            "![",
+            "|",
+            "|-|",
+            "[^1]",
+            "[^1]: ",
+        ),
+        *(
+            "::",
+            "\n\n.. ",
+            "image:: ",
+            "raw:: html",
+            "\n   :alt: ",
+            "\n===\n",
+            "`x <",
+            ">`_",
+            "|x|",
+            "_ ",
+            ":math:`",
+        ),
+    ],
     "filters": [
         "%",
         ">=",

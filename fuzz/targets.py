@@ -10,6 +10,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -31,8 +32,11 @@ from frumious.model.names import InvalidName, NormalizedName, normalize
 from frumious.model.project import File, ListedProject, ProjectDetail
 from frumious.pages import legacy_json, simple_html, simple_json, stored
 from frumious.pages.parsed import ParsedList
+from frumious.server.web.description import Markup, plain
+from frumious.server.web.rendering import convert
 from frumious.sync.options import Rendering
 from frumious.sync.page import build_page, render
+from support.harmless import assert_harmless
 
 SIX = normalize("six")
 URL = "https://index.example.org/simple/six/"
@@ -436,8 +440,24 @@ def requirements(data: bytes) -> None:
         assert re.match(r".+:[0-9]+: ", sentence)
 
 
+# ------------------------------------------------------------ descriptions
+
+
+def shown_description(data: bytes) -> None:
+    """A description of a project, as each kind it may be said to be, with images and without."""
+    text = data.decode("utf-8", "replace")
+    assert_harmless(plain(text))
+    for markup, images in product((Markup.GFM, Markup.COMMONMARK, Markup.REST), (False, True)):
+        try:
+            html = convert(text, markup, remote_images=images)
+        except Exception:  # noqa: BLE001, S112 - it ends the helper; the text is shown then
+            continue
+        assert_harmless(html, images=images)
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "configuration": configuration,
+    "description": shown_description,
     "filename": filename,
     "filters": filters,
     "html-list": html_list,

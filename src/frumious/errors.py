@@ -20,6 +20,10 @@
     ├── CatalogError               our own database
     │   ├── CatalogTooNew          written by a newer Frumious; left untouched
     │   └── CatalogBroken          SQLite cannot read it
+    ├── SearchError                the search index, which can be made anew at any time
+    │   ├── SearchIndexAbsent      there is none, or only one of another version
+    │   ├── SearchIndexBroken      the engine cannot read it, or failed over it
+    │   └── SearchIndexLocked      another process is writing it (retry)
     ├── LockHeld                   another publisher is at work
     ├── NothingToServe             there is no mirror where the server looks for one, or it may not be read
     ├── NotListening               the server cannot have the address or the port
@@ -211,6 +215,37 @@ class CatalogLocked(CatalogError):
 
 class CatalogBroken(CatalogError):
     """SQLite cannot read the catalog."""
+
+
+class SearchError(FrumiousError):
+    """The search index, which is made of what is here and can be made anew at any time, cannot be used."""
+
+    hint = "rebuild it: nothing is lost, it is made of what is in the mirror"
+
+    def __init__(self, directory: str, reason: str) -> None:
+        super().__init__(f"{directory}: {reason}")
+        self.directory, self.reason = directory, reason
+
+
+class SearchIndexAbsent(SearchError):
+    """There is no search index, or only one that another version of Frumious reads."""
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory, "there is no search index that this version can read")
+
+
+class SearchIndexBroken(SearchError):
+    """The engine cannot read the search index, or failed while it did."""
+
+
+class SearchIndexLocked(SearchError):
+    """Another process is writing the search index."""
+
+    may_retry = True
+    hint = "wait until it has ended"
+
+    def __init__(self, directory: str) -> None:
+        super().__init__(directory, "another process is writing the search index")
 
 
 class NothingToServe(FrumiousError):

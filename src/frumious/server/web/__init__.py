@@ -1,0 +1,1 @@
+"""Pages for people: what a browser is shown of the mirror."""
