@@ -36,6 +36,8 @@ from frumious.model.layout import PageKind
 from frumious.model.names import InvalidName, normalize
 from frumious.pages import legacy_json, simple_html, simple_json, stored
 from frumious.pages.reading import Unusable, resolve
+from frumious.search.documents import parse_core_metadata
+from frumious.server.releases import read_metadata
 
 SHORT, LONG = 12_500, 100_000
 ALLOWED = 3 * LONG / SHORT
@@ -253,6 +255,31 @@ READERS: dict[str, Read] = {
     "pythons": lambda text: wheels._read_pythons(sections(wheel_tags={"python": text})),
     "allowlist": lambda text: names.allowed_names(sections(allowlist={"packages": text})),
 }
+
+
+METADATA = {
+    "different headers": lambda size: "".join(f"X-{n}: v\n" for n in range(size // 10)),
+    "one header in every case": lambda size: "".join(
+        "".join(c.upper() if n >> at & 1 else c for at, c in enumerate("classifier")) + ": v\n"
+        for n in range(size // 14)
+    ),
+    "different links": lambda size: "".join(f"Project-URL: {n}, http://x\n" for n in range(size // 24)),
+    "a header that goes on": Harm("Summary: a\n", " b\n"),
+    "keywords": Harm("Keywords: ", "a,"),
+    "encoded words": Harm("Author: \xff", "=?utf-8?q?a?= "),
+    "parts": Harm("Content-Type: multipart/mixed; boundary=a\n\n", "--a\n\n"),
+}
+
+
+@pytest.mark.parametrize("name", METADATA)
+def test_core_metadata_made_to_harm(name):
+    """Whoever uploads a file writes it, and `serve` reads it for whoever asks."""
+
+    def read(text: str) -> object:
+        body = text.encode("latin-1")
+        return read_metadata(body), parse_core_metadata(body)
+
+    assert grows_with_its_input(read, METADATA[name])
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-import tarfile
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 
 from packaging.metadata import RawMetadata, parse_email
 from packaging.version import Version
@@ -20,15 +17,20 @@ from frumious.model.layout import WEB, PageKind, metadata_key
 from frumious.model.names import NormalizedName
 from frumious.model.project import File, ProjectStatus
 from frumious.pages.stored import TITLE_WITHIN, key_of, read_page, read_title
+from frumious.search.archives import read_core_metadata
+from frumious.search.documents import LONGEST, known_headers
 from frumious.server.page_store import Page
 from frumious.server.simple import SimpleApi
 from frumious.server.tree import Tree
 
-_LONGEST: Final = 4 << 20
-"""Bytes of core metadata; what is longer is not read."""
-_UNPACKED: Final = 64 << 20
-"""Bytes of an archive in which its metadata is looked for."""
-_MEMBERS: Final = 20_000
+_FIELDS: Final = frozenset(
+    {
+        "author", "author-email", "classifier", "description", "description-content-type", "download-url", "dynamic", "home-page",
+        "keywords", "license", "license-expression", "license-file", "maintainer", "maintainer-email", "metadata-version", "name",
+        "platform", "project-url", "provides-extra", "requires-dist", "requires-python", "summary", "version",
+    }
+)  # fmt: skip
+"""Headers that the legacy JSON has a place for."""
 _ILLEGAL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _EVERY: Final = Version("0.dev0")
 
@@ -129,7 +131,7 @@ class Projects:
                 key = self.place(file)
                 body = None if key is None else read(key, file.filename)
                 if body:
-                    return parse_email(body)[0]
+                    return read_metadata(body)
         return RawMetadata()
 
     def _beside(self, key: str, _filename: str) -> bytes | None:
@@ -138,28 +140,15 @@ class Projects:
             found = self._tree.at((beside or key).removeprefix(WEB))
         except OSError:
             return None
-        if beside is None or found.stat.st_size > _LONGEST:
+        if beside is None or found.stat.st_size > LONGEST:
             return None
         return Path(found.path).read_bytes()
 
-    def _inside(self, key: str, filename: str) -> bytes | None:
+    def _inside(self, key: str, _filename: str) -> bytes | None:
         try:
-            path = self._tree.at(key.removeprefix(WEB)).path
-            if filename.endswith((".whl", ".zip")):
-                return _from_zip(path, "METADATA" if filename.endswith(".whl") else "PKG-INFO")
-            if filename.endswith((".tar.gz", ".tgz")):
-                return _from_tar(path)
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-            EOFError,
-            zlib.error,
-            zipfile.BadZipFile,
-            tarfile.TarError,
-        ):
-            pass  # whatever is wrong with an archive: it says nothing
-        return None
+            return read_core_metadata(Path(self._tree.at(key.removeprefix(WEB)).path))
+        except OSError:
+            return None
 
     def _display(self, name: NormalizedName) -> str | None:
         try:
@@ -169,67 +158,14 @@ class Projects:
             return None
 
 
+def read_metadata(body: bytes) -> RawMetadata:
+    """Return what core metadata says, as far as it can be read, in time proportional to the bytes."""
+    # The time of `parse_email` grows with the square of the number of different headers, and 90 kB of them take seconds.
+    return parse_email(known_headers(body, _FIELDS))[0]
+
+
 def _order(version: str) -> tuple[Version, str]:
     return parsed(version) or _EVERY, version
-
-
-def _from_zip(path: str, wanted: str) -> bytes | None:
-    with zipfile.ZipFile(path) as archive:
-        if len(archive.infolist()) > _MEMBERS:
-            return None
-        for member in archive.infolist():
-            folder, _, last = member.filename.rpartition("/")
-            if last == wanted and "/" not in folder and member.file_size <= _LONGEST:
-                with archive.open(member) as file:
-                    return _at_most(file)
-    return None
-
-
-def _from_tar(path: str) -> bytes | None:
-    with (
-        Path(path).open("rb") as packed,
-        tarfile.open(fileobj=cast("IO[bytes]", _Unpacking(packed)), mode="r|") as archive,
-    ):
-        for count, member in enumerate(archive):
-            if count > _MEMBERS:
-                return None
-            folder, _, last = member.name.rpartition("/")
-            if last == "PKG-INFO" and "/" not in folder and member.isfile() and member.size <= _LONGEST:
-                file = archive.extractfile(member)
-                return None if file is None else _at_most(file)
-    return None
-
-
-def _at_most(file: IO[bytes]) -> bytes | None:
-    body = file.read(_LONGEST + 1)
-    return body if len(body) <= _LONGEST else None
-
-
-class _Unpacking:
-    """A gzip file that ends, with an error, where it has become too long."""
-
-    def __init__(self, packed: IO[bytes]) -> None:
-        self._blocks = _unpacked(packed)
-        self._rest = b""
-
-    def read(self, size: int) -> bytes:
-        while len(self._rest) < size and (block := next(self._blocks, b"")):
-            self._rest += block
-        said, self._rest = self._rest[:size], self._rest[size:]
-        return said
-
-
-def _unpacked(packed: IO[bytes]) -> Iterator[bytes]:
-    unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    total = 0
-    while block := packed.read(64 << 10):
-        while block:
-            unpacked = unpacking.decompress(block, 1 << 20)
-            total += len(unpacked)
-            if total > _UNPACKED:
-                raise EOFError("too long")
-            yield unpacked
-            block = unpacking.unconsumed_tail
 
 
 def without_illegal(said: str) -> str:
