@@ -23,7 +23,7 @@ def place(web, tree, filename):
 
 
 def test_metadata_of_a_hundred_thousand_headers(ask_over, web, tree):
-    """With a parser that compares each with all others this takes hours, and the request as long."""
+    """With a parser that compares each with all others this takes minutes, and the request as long."""
     beside = place(web, tree, "snark-1.0-py3-none-any.whl")
     headers = "".join(f"X-{number}: y\n" for number in range(100_000))
     beside.with_name(f"{beside.name}.metadata").write_text(
